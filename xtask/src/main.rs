@@ -1,1 +1,164 @@
-fn main() {}
+//! The project's own tasks: `cargo xtask TASK`.
+
+mod bench;
+mod ci;
+mod clients;
+mod demo;
+mod deny;
+mod fuzz;
+mod install;
+mod layers;
+mod loopback;
+mod process;
+mod server;
+mod sources;
+mod standards;
+mod steps;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+use crate::process::Failure;
+
+/// One task: a row of the help text and its entry.
+struct Task {
+    name: &'static str,
+    arguments: &'static str,
+    does: &'static str,
+    run: fn(&[String]) -> Result<(), Failure>,
+}
+
+const TASKS: &[Task] = &[
+    Task {
+        name: "test",
+        arguments: "",
+        does: "everything a contributor must pass: each library alone and on both backends, other people's clients, \
+               the demo, the whole server",
+        run: test::run,
+    },
+    Task {
+        name: "ci",
+        arguments: "",
+        does: "format, lints, walls, tidiness, documentation, licences, then test",
+        run: ci::run,
+    },
+    Task {
+        name: "layers",
+        arguments: "",
+        does: "checks the walls between the crates: who imports whom, who reads the clock, who names the cryptography",
+        run: layers::run,
+    },
+    Task {
+        name: "tidy",
+        arguments: "",
+        does: "checks captions, file lengths, links, leftovers and lock files",
+        run: tidy::run,
+    },
+    Task {
+        name: "standards",
+        arguments: "[--check]",
+        does: "writes docs/standards.md from the annotations in code and tests, or checks that it is current",
+        run: standards::run,
+    },
+    Task {
+        name: "deny",
+        arguments: "",
+        does: "checks licences, bans and sources of the dependencies with cargo-deny",
+        run: deny::run_task,
+    },
+    Task {
+        name: "clients",
+        arguments: "",
+        does: "starts the real authd and checks its tokens with PyJWT, jose and curl",
+        run: clients::run,
+    },
+    Task {
+        name: "demo",
+        arguments: "",
+        does: "starts authd and a small geocoding API, and calls it with good and bad tokens",
+        run: demo::run,
+    },
+    Task { name: "bench", arguments: "[CRATE…]", does: "runs the criterion benches", run: bench::run },
+    Task {
+        name: "fuzz",
+        arguments: "[--smoke | --seconds N]",
+        does: "runs each fuzz target for a while (needs nightly and cargo-fuzz)",
+        run: fuzz::run,
+    },
+    Task {
+        name: "browser",
+        arguments: "",
+        does: "the pages in a real browser: not built yet",
+        run: not_built,
+    },
+    Task {
+        name: "crash",
+        arguments: "",
+        does: "kills the server at random moments: not built yet",
+        run: not_built,
+    },
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let Some((name, rest)) = arguments.split_first() else {
+        print!("{}", usage());
+        return ExitCode::from(2);
+    };
+    if matches!(name.as_str(), "help" | "--help" | "-h") {
+        print!("{}", usage());
+        return ExitCode::SUCCESS;
+    }
+    let Some(task) = TASKS.iter().find(|task| task.name == name) else {
+        eprint!("There is no task {name:?}.\n\n{}", usage());
+        return ExitCode::from(2);
+    };
+    match (task.run)(rest) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Usage(why)) => {
+            eprintln!("cargo xtask {name} {}: {why}", task.arguments);
+            ExitCode::from(2)
+        }
+        Err(Failure::NotBuilt) => {
+            eprintln!("cargo xtask {name}: not built yet");
+            ExitCode::from(2)
+        }
+        Err(Failure::Failed(why)) => {
+            eprintln!("cargo xtask {name}: FAILED: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn not_built(_: &[String]) -> Result<(), Failure> {
+    Err(Failure::NotBuilt)
+}
+
+fn usage() -> String {
+    let mut text = String::from("cargo xtask TASK\n\n");
+    for task in TASKS {
+        let call = format!("{} {}", task.name, task.arguments);
+        text.push_str(&format!("  {call:<30} {}\n", task.does));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_task_has_its_own_name_and_says_what_it_does() {
+        for (at, task) in TASKS.iter().enumerate() {
+            assert!(!task.does.is_empty());
+            assert!(TASKS.iter().skip(at + 1).all(|other| other.name != task.name), "{} twice", task.name);
+            assert!(usage().contains(task.name));
+        }
+    }
+
+    #[test]
+    fn a_task_that_is_not_built_says_so() {
+        assert!(matches!(not_built(&[]), Err(Failure::NotBuilt)));
+    }
+}
