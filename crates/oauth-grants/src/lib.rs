@@ -1,1 +1,31 @@
-//! Placeholder.
+//! What the OAuth protocol says, as pure decisions: no I/O, no clock, no entropy (RFC 6749; RFC 9068; RFC 8414).
+#![doc = include_str!("../README.md")]
+
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+compile_error!("oauth-grants needs one of the features `ring` (the default) and `aws-lc-rs`");
+
+pub mod client_auth;
+mod crypto;
+mod decision;
+pub mod error;
+pub mod generate;
+pub mod grants;
+pub mod issue;
+pub mod metadata;
+mod moment;
+pub mod params;
+pub mod request;
+mod response;
+
+#[cfg(test)]
+mod fixtures;
+
+pub use client_auth::{AuthenticatedClient, ClientRefusal, Presented, SecretDigestKey, authenticate};
+pub use decision::{Decision, Outcome};
+pub use error::{ErrorAnswer, TokenError};
+pub use grants::client_credentials;
+pub use issue::{AccessToken, Granted};
+pub use moment::Moment;
+pub use params::{Params, ParamsRefusal};
+pub use request::{GRANTS, TokenRequest};
+pub use response::TokenResponse;

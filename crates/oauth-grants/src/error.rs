@@ -1,0 +1,173 @@
+//! Refusals of the token endpoint and how they are spelled (RFC 6749 §5.2; Auth0; docs/adr/0006).
+
+mod echo;
+mod table;
+
+use records::ErrorProfile;
+use serde::Serialize;
+
+use crate::{ClientRefusal, ParamsRefusal};
+
+pub use echo::Echo;
+pub use table::{Answer, ERRORS, ErrorKind, Row};
+
+/// Why a token request is refused: what happened, not how it is spelled.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenError {
+    /// The parameters could not be read.
+    Params(ParamsRefusal),
+    /// A required parameter is absent.
+    MissingParameter(&'static str),
+    /// A parameter that would change the token, and that this server does not understand yet.
+    ParameterNotBuilt(&'static str),
+    /// No such grant type.
+    UnsupportedGrantType(Echo),
+    /// A grant type that is known and not built yet.
+    GrantTypeNotBuilt(&'static str),
+    /// The client is not authenticated.
+    Client(ClientRefusal),
+    /// The client may not use the grant type.
+    GrantTypeNotAllowed(&'static str),
+    /// A public client asked for a grant type that needs proof of who it is.
+    ClientIsPublic(&'static str),
+    /// The request names no API and the tenant has no default.
+    MissingAudience,
+    /// `audience` and `resource` name different APIs.
+    AudienceAndResourceDiffer,
+    /// `resource` is not an absolute URI without fragment.
+    MalformedResource,
+    /// No API has this identifier.
+    UnknownApi(Echo),
+    /// The API gives no client tokens of its own.
+    ApiRefusesClients(Echo),
+    /// The API's owner did not grant the client anything.
+    NoClientGrant(Echo),
+    /// `scope` is not words of the allowed characters, or too many.
+    MalformedScope,
+    /// These scopes were not granted.
+    ScopesNotGranted(Echo),
+}
+
+impl From<ParamsRefusal> for TokenError {
+    fn from(refusal: ParamsRefusal) -> Self {
+        Self::Params(refusal)
+    }
+}
+
+impl From<ClientRefusal> for TokenError {
+    fn from(refusal: ClientRefusal) -> Self {
+        Self::Client(refusal)
+    }
+}
+
+impl TokenError {
+    /// What happened, without its details: the row of [`ERRORS`], and what a log calls it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Params(ParamsRefusal::UnsupportedMediaType) => ErrorKind::UnsupportedMediaType,
+            Self::Params(ParamsRefusal::Malformed(_)) => ErrorKind::MalformedParameter,
+            Self::Params(ParamsRefusal::Repeated(Some("resource"))) => ErrorKind::SeveralResources,
+            Self::Params(ParamsRefusal::Repeated(_)) => ErrorKind::RepeatedParameter,
+            Self::Params(ParamsRefusal::TooMany) => ErrorKind::TooManyParameters,
+            Self::Params(ParamsRefusal::NotJsonObject) => ErrorKind::NotJsonObject,
+            Self::Params(ParamsRefusal::TooDeep) => ErrorKind::TooDeep,
+            Self::Params(ParamsRefusal::NotText(_)) => ErrorKind::NotText,
+            Self::Params(ParamsRefusal::InQuery(_)) => ErrorKind::ParameterInQuery,
+            Self::MissingParameter(_) => ErrorKind::MissingParameter,
+            Self::ParameterNotBuilt(_) => ErrorKind::ParameterNotBuilt,
+            Self::UnsupportedGrantType(_) => ErrorKind::UnsupportedGrantType,
+            Self::GrantTypeNotBuilt(_) => ErrorKind::GrantTypeNotBuilt,
+            Self::Client(ClientRefusal::SeveralMethods) => ErrorKind::SeveralAuthenticationMethods,
+            Self::Client(ClientRefusal::UnsupportedScheme) => ErrorKind::UnsupportedScheme,
+            Self::Client(ClientRefusal::MalformedBasic) => ErrorKind::MalformedBasic,
+            Self::Client(ClientRefusal::AssertionNotBuilt) => ErrorKind::AssertionNotBuilt,
+            Self::Client(ClientRefusal::MissingClientId) => ErrorKind::MissingClientId,
+            Self::Client(ClientRefusal::ClientIdMismatch) => ErrorKind::ClientIdMismatch,
+            Self::Client(ClientRefusal::UnknownClient) => ErrorKind::UnknownClient,
+            Self::Client(ClientRefusal::MissingSecret) => ErrorKind::MissingSecret,
+            Self::Client(ClientRefusal::WrongSecret) => ErrorKind::WrongSecret,
+            Self::Client(ClientRefusal::ExpiredSecret) => ErrorKind::ExpiredSecret,
+            Self::Client(ClientRefusal::PublicClientSentSecret) => ErrorKind::PublicClientSentSecret,
+            Self::GrantTypeNotAllowed(_) => ErrorKind::GrantTypeNotAllowed,
+            Self::ClientIsPublic(_) => ErrorKind::ClientIsPublic,
+            Self::MissingAudience => ErrorKind::MissingAudience,
+            Self::AudienceAndResourceDiffer => ErrorKind::AudienceAndResourceDiffer,
+            Self::MalformedResource => ErrorKind::MalformedResource,
+            Self::UnknownApi(_) => ErrorKind::UnknownApi,
+            Self::ApiRefusesClients(_) => ErrorKind::ApiRefusesClients,
+            Self::NoClientGrant(_) => ErrorKind::NoClientGrant,
+            Self::MalformedScope => ErrorKind::MalformedScope,
+            Self::ScopesNotGranted(_) => ErrorKind::ScopesNotGranted,
+        }
+    }
+
+    /// What stands for `{}` in the row's text.
+    fn detail(&self) -> &str {
+        match self {
+            Self::Params(ParamsRefusal::Malformed(name) | ParamsRefusal::Repeated(name)) => {
+                name.unwrap_or("of unknown name")
+            }
+            Self::Params(ParamsRefusal::NotText(name) | ParamsRefusal::InQuery(name))
+            | Self::MissingParameter(name)
+            | Self::ParameterNotBuilt(name)
+            | Self::GrantTypeNotBuilt(name)
+            | Self::GrantTypeNotAllowed(name)
+            | Self::ClientIsPublic(name) => name,
+            Self::UnsupportedGrantType(echo)
+            | Self::UnknownApi(echo)
+            | Self::ApiRefusesClients(echo)
+            | Self::NoClientGrant(echo)
+            | Self::ScopesNotGranted(echo) => echo.as_str(),
+            Self::Params(
+                ParamsRefusal::UnsupportedMediaType
+                | ParamsRefusal::TooMany
+                | ParamsRefusal::NotJsonObject
+                | ParamsRefusal::TooDeep,
+            )
+            | Self::Client(_)
+            | Self::MissingAudience
+            | Self::AudienceAndResourceDiffer
+            | Self::MalformedResource
+            | Self::MalformedScope => "",
+        }
+    }
+
+    /// The answer in this profile.
+    pub fn answer(&self, profile: ErrorProfile) -> ErrorAnswer {
+        let answer = self.kind().row().answer(profile);
+        ErrorAnswer {
+            status: answer.status,
+            error: answer.code,
+            error_description: answer.text.replacen("{}", self.detail(), 1),
+        }
+    }
+}
+
+/// An error as it goes out. Serializes as the body that RFC 6749 §5.2 wants.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorAnswer {
+    /// The HTTP status.
+    #[serde(skip)]
+    pub status: u16,
+    /// The code that programs read.
+    pub error: &'static str,
+    /// The text that people read.
+    pub error_description: String,
+}
+
+impl ErrorAnswer {
+    /// The body, in JSON.
+    pub fn to_json(&self) -> String {
+        // Two strings: nothing that could fail to serialize.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The `WWW-Authenticate` header, which goes with each 401 (RFC 9110 §15.5.2), Basic having been used or not.
+    pub fn www_authenticate(&self) -> Option<&'static str> {
+        //= RFC 6749 §5.2
+        (self.status == 401).then_some("Basic realm=\"token endpoint\"")
+    }
+}
+
+#[cfg(test)]
+mod tests;

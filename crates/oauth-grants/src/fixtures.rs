@@ -1,0 +1,1 @@
+//! Records for this crate's tests.

@@ -1,0 +1,120 @@
+//! Access tokens: their claims in both dialects, and their signing (RFC 9068 §2; RFC 7519 §4.1; Auth0).
+
+use std::fmt;
+
+use records::{ClientId, Lifetime, ScopeSet, SigningAlgorithm, TokenDialect, UnixTime};
+use serde::{Serialize, Serializer};
+
+use crate::generate::TokenId;
+
+/// What is granted: the token to sign, with which algorithm, and whether the response names its scope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted<'f> {
+    /// The token to sign.
+    pub access_token: AccessToken<'f>,
+    /// The API's algorithm: with HS256 its own secret signs, otherwise the tenant's current key of this algorithm.
+    pub signing_algorithm: SigningAlgorithm,
+    /// Whether the response says which scope was granted.
+    pub names_scope: bool,
+}
+
+/// Whom a token speaks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Subject<'f> {
+    /// The client itself: `CLIENT_ID@clients`, which no user's id can be.
+    Client(&'f ClientId),
+}
+
+impl fmt::Display for Subject<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Client(id) => write!(f, "{id}@clients"),
+        }
+    }
+}
+
+impl Subject<'_> {
+    /// Auth0's `gty`: by which grant the token came.
+    fn grant_type(&self) -> &'static str {
+        match self {
+            Self::Client(_) => "client-credentials",
+        }
+    }
+}
+
+/// An access token before it is signed. Serializes as its claims, in its dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessToken<'f> {
+    /// Which claims it carries.
+    pub dialect: TokenDialect,
+    /// `iss`
+    pub issuer: &'f str,
+    /// `sub`
+    pub subject: Subject<'f>,
+    /// `aud`: one API's identifier.
+    pub audience: String,
+    /// `azp` or `client_id`
+    pub client: &'f ClientId,
+    /// `iat`
+    pub issued_at: UnixTime,
+    /// `exp` less `iat`
+    pub lifetime: Lifetime,
+    /// `scope`; left out when empty.
+    pub scope: ScopeSet,
+    /// `jti`, in both dialects.
+    pub id: TokenId,
+}
+
+/// The claims as they are written. The members' order is the one that Auth0's tokens have.
+#[derive(Serialize)]
+struct Claims<'a> {
+    iss: &'a str,
+    sub: Text<'a, Subject<'a>>,
+    aud: &'a str,
+    iat: u64,
+    exp: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<Text<'a, ScopeSet>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    azp: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    gty: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'a str>,
+    jti: &'a str,
+}
+
+/// Writes what displays as a string, without making one first.
+struct Text<'a, T>(&'a T);
+
+impl<T: fmt::Display> Serialize for Text<'_, T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self.0)
+    }
+}
+
+impl Serialize for AccessToken<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (azp, gty, client_id) = match self.dialect {
+            TokenDialect::Auth0 => (Some(self.client.as_str()), Some(self.subject.grant_type()), None),
+            TokenDialect::Rfc9068 => (None, None, Some(self.client.as_str())),
+        };
+        //= RFC 9068 §2.2
+        Claims {
+            iss: self.issuer,
+            sub: Text(&self.subject),
+            aud: &self.audience,
+            iat: self.issued_at.0,
+            exp: self.issued_at.after(self.lifetime).0,
+            scope: (!self.scope.is_empty()).then_some(Text(&self.scope)),
+            azp,
+            gty,
+            client_id,
+            jti: self.id.as_str(),
+        }
+        .serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests;
