@@ -1,1 +1,38 @@
-//! Placeholder.
+//! JSON Web Tokens, strictly: the public surface (RFC 7519, RFC 7515, RFC 7517, RFC 7518, RFC 8725).
+#![doc = include_str!("../README.md")]
+
+#[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
+compile_error!("jwt-core needs a crypto backend: enable the feature `ring` (default) or `aws-lc-rs`");
+
+mod algorithm;
+mod base64url;
+mod claims;
+mod crypto;
+mod der;
+mod error;
+mod header;
+mod json;
+mod jwk;
+mod jwks;
+mod key_lookup;
+mod pem;
+mod public_key;
+mod secret;
+mod signer;
+mod signing_key;
+mod token_type;
+mod unverified;
+mod verifier;
+mod verifying_key;
+
+pub use algorithm::Algorithm;
+pub use claims::{Audience, Claims};
+pub use error::{KeyError, Refusal, SignError};
+pub use jwk::Jwk;
+pub use jwks::{JwkSet, KeySet};
+pub use signer::Signer;
+pub use signing_key::{GeneratedKey, SigningKey};
+pub use token_type::TokenType;
+pub use unverified::{dangerous_inspect, peek_key_id};
+pub use verifier::{Scratch, Stated, Unstated, Verified, Verifier, VerifierBuilder};
+pub use verifying_key::VerifyingKey;

@@ -1,0 +1,228 @@
+//! The claims set: registered claims typed strictly, others by serde (RFC 7519 §4).
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Visitor};
+
+use crate::error::Refusal;
+use crate::json::{Elements, Members, Value};
+
+/// The claims of a token, borrowed from the [`Scratch`](crate::Scratch) it was decoded into.
+///
+/// A claim of the wrong JSON type never gets here: the token is refused, whether or not the claim is checked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub struct Claims<'a, X = ()> {
+    /// `iss`: who issued the token (RFC 7519 §4.1.1).
+    pub issuer: Option<Cow<'a, str>>,
+    /// `sub`: whom it is about (RFC 7519 §4.1.2).
+    pub subject: Option<Cow<'a, str>>,
+    /// `aud`: whom it is for (RFC 7519 §4.1.3).
+    pub audience: Audience<'a>,
+    /// `exp`: when it ends, in seconds since 1970; required (RFC 7519 §4.1.4).
+    pub expires_at: u64,
+    /// `nbf`: when it begins, in seconds since 1970 (RFC 7519 §4.1.5).
+    pub not_before: Option<u64>,
+    /// `iat`: when it was issued, in seconds since 1970 (RFC 7519 §4.1.6).
+    pub issued_at: Option<u64>,
+    /// `jti`: its identifier (RFC 7519 §4.1.7).
+    pub jwt_id: Option<Cow<'a, str>>,
+    /// All other claims, deserialized by the caller's type; it sees the registered ones too.
+    pub extra: X,
+}
+
+/// The `aud` claim: none, one or many values (RFC 7519 §4.1.3).
+///
+/// It keeps the JSON, whose form has been checked, so that many values cost no allocation.
+#[derive(Clone, Default)]
+pub struct Audience<'a>(Option<Cow<'a, str>>);
+
+impl<'a> Audience<'a> {
+    /// Takes a JSON string or an array of strings.
+    fn checked(value: Value<'a>) -> Result<Self, Refusal> {
+        let json = match value {
+            Value::String(text) => text.quoted(),
+            Value::Array(array) => {
+                let mut elements = Elements::of(array)?;
+                while let Some(element) = elements.next()? {
+                    element.string().ok_or(Refusal::Malformed)?;
+                }
+                array
+            }
+            _ => return Err(Refusal::Malformed),
+        };
+        Ok(Self(Some(Cow::Borrowed(json))))
+    }
+
+    /// Tells whether there was no `aud` claim.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Tells whether the token is for this audience: an exact comparison, byte for byte (RFC 7519 §4.1.3).
+    #[must_use]
+    pub fn contains(&self, audience: &str) -> bool {
+        self.iter().any(|one| one == audience)
+    }
+
+    /// Iterates over the values.
+    pub fn iter(&self) -> impl Iterator<Item = Cow<'_, str>> {
+        let json = self.0.as_deref();
+        let one = json.filter(|json| json.starts_with('"'));
+        let mut many = json.filter(|json| json.starts_with('[')).and_then(|json| Elements::of(json).ok());
+        // The form was checked when this was made, so nothing is lost where these give up.
+        let mut one = one.and_then(|json| crate::json::string(json).ok());
+        std::iter::from_fn(move || match one.take() {
+            Some(text) => Some(text.decode()),
+            None => many.as_mut()?.next().ok()??.string().map(|text| text.decode()),
+        })
+    }
+
+    fn into_owned(self) -> Audience<'static> {
+        Audience(self.0.map(|json| Cow::Owned(json.into_owned())))
+    }
+}
+
+impl PartialEq for Audience<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.is_missing() == other.is_missing() && self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Audience<'_> {}
+
+impl std::fmt::Debug for Audience<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.iter()).finish()
+    }
+}
+
+impl<'a> Claims<'a, ()> {
+    /// Reads a claims set; `exp` is required.
+    pub(crate) fn parse(json: &'a str) -> Result<Self, Refusal> {
+        let [mut issuer, mut subject, mut jwt_id] = [const { None }; 3];
+        let [mut expires_at, mut not_before, mut issued_at] = [None; 3];
+        let mut audience = Audience::default();
+        let mut members = Members::of(json)?;
+        while let Some((name, value)) = members.next()? {
+            let decoded;
+            let name = match name.plain() {
+                Some(plain) => plain,
+                None => {
+                    decoded = name.decode();
+                    &*decoded
+                }
+            };
+            match name {
+                "iss" => issuer = Some(text(value)?),
+                "sub" => subject = Some(text(value)?),
+                "jti" => jwt_id = Some(text(value)?),
+                "aud" => audience = Audience::checked(value)?,
+                "exp" => expires_at = Some(date(value)?),
+                "nbf" => not_before = Some(date(value)?),
+                "iat" => issued_at = Some(date(value)?),
+                _ => {}
+            }
+        }
+        let expires_at = expires_at.ok_or(Refusal::MissingClaim("exp"))?;
+        Ok(Self { issuer, subject, audience, expires_at, not_before, issued_at, jwt_id, extra: () })
+    }
+
+    /// Adds the other claims.
+    pub(crate) fn extend<X: Deserialize<'a>>(self, json: &'a str) -> Result<Claims<'a, X>, Refusal> {
+        let extra = X::deserialize(Extension(json)).map_err(|_| Refusal::ExtensionClaims)?;
+        let Self { issuer, subject, audience, expires_at, not_before, issued_at, jwt_id, extra: () } = self;
+        Ok(Claims { issuer, subject, audience, expires_at, not_before, issued_at, jwt_id, extra })
+    }
+}
+
+impl<X> Claims<'_, X> {
+    /// Returns the claims without their borrow. `extra` stays as it is, so its type must own what it holds.
+    #[must_use]
+    pub fn into_owned(self) -> Claims<'static, X> {
+        let own = |text: Option<Cow<'_, str>>| text.map(|text| Cow::Owned(text.into_owned()));
+        Claims {
+            issuer: own(self.issuer),
+            subject: own(self.subject),
+            audience: self.audience.into_owned(),
+            expires_at: self.expires_at,
+            not_before: self.not_before,
+            issued_at: self.issued_at,
+            jwt_id: own(self.jwt_id),
+            extra: self.extra,
+        }
+    }
+}
+
+#[inline]
+fn text(value: Value<'_>) -> Result<Cow<'_, str>, Refusal> {
+    value.string().map(|text| text.decode()).ok_or(Refusal::Malformed)
+}
+
+/// Reads a NumericDate: digits below 2^53, a fraction cut off; no sign, no exponent (RFC 7519 §2).
+fn date(value: Value<'_>) -> Result<u64, Refusal> {
+    //= RFC 7519 §2
+    let Value::Number(number) = value else { return Err(Refusal::Malformed) };
+    let mut digits = number.bytes();
+    let mut seconds: u64 = 0;
+    for byte in digits.by_ref() {
+        match byte {
+            b'0'..=b'9' => {
+                // At most 2^53 × 10 before the check below, so nothing overflows.
+                seconds = seconds * 10 + u64::from(byte - b'0');
+                if seconds >= 1 << 53 {
+                    return Err(Refusal::Malformed);
+                }
+            }
+            b'.' => break,
+            _ => return Err(Refusal::Malformed),
+        }
+    }
+    if digits.all(|byte| byte.is_ascii_digit()) { Ok(seconds) } else { Err(Refusal::Malformed) }
+}
+
+/// Deserializes the claims text, except into `()`, which wants none of it.
+struct Extension<'de>(&'de str);
+
+macro_rules! forward {
+    ($($method:ident($($argument:ident: $kind:ty),*);)*) => {$(
+        fn $method<V: Visitor<'de>>(self $(, $argument: $kind)*, visitor: V) -> Result<V::Value, Self::Error> {
+            serde_json::Deserializer::from_str(self.0).$method($($argument,)* visitor)
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Extension<'de> {
+    type Error = serde_json::Error;
+
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
+        visitor.visit_unit()
+    }
+
+    fn deserialize_newtype_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        visitor: V,
+    ) -> Result<V::Value, Self::Error> {
+        visitor.visit_newtype_struct(self)
+    }
+
+    forward! {
+        deserialize_any();
+        deserialize_option();
+        deserialize_map();
+        deserialize_struct(name: &'static str, fields: &'static [&'static str]);
+        deserialize_enum(name: &'static str, variants: &'static [&'static str]);
+    }
+
+    serde::forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
+        unit_struct seq tuple tuple_struct identifier
+    }
+}
