@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The storage contract: typed reads and writes over one conditional primitive.
+//!
+//! [`Stores`] holds a [`Backend`], the [`Sealer`] of its secrets and a cache of its configuration; [`Store`] is a view
+//! on one tenant. A typed [`records::Write`] is lowered, once, to [`Operation`]s; a backend implements those, single
+//! reads and indexed pages, and obeys [`laws`].
+#![doc = include_str!("../README.md")]
+
+mod backend;
+mod cache;
+mod crypto;
+mod directory;
+mod key;
+mod kind;
+pub mod laws;
+mod lower;
+mod memory;
+mod seal;
+mod store;
+mod stored;
+mod stores;
+
+pub use backend::{Backend, Becomes, CommitError, Expect, Operation, Refused, Row, Unavailable};
+pub use directory::Directory;
+pub use key::{IndexEntry, Key, Space};
+pub use kind::{KINDS, Kind, KindRow, RING_PERIOD, Retention};
+pub use memory::MemoryBackend;
+pub use seal::{Place, SealError, Sealer, SealingKeys};
+pub use store::{GrantsOf, SigningKeys, Store};
+pub use stores::{OpenError, Stores};

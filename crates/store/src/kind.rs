@@ -1,0 +1,130 @@
+//! What kinds of rows there are and how long each is kept: one table, one row each.
+
+/// What a row is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// A tenant. In the directory.
+    Tenant,
+    /// The unique name row of an origin: which tenant answers there. In the directory.
+    TenantOrigin,
+    /// The server's own secret, sealed; also shows whether the key-encryption key is the right one. In the directory.
+    RootSecret,
+    /// An application.
+    Client,
+    /// An API.
+    ResourceServer,
+    /// The unique name row of an API's identifier.
+    ResourceServerIdentifier,
+    /// A client grant.
+    ClientGrant,
+    /// The unique name row of a client grant: client, API and subject type.
+    ClientGrantUnique,
+    /// A tenant's signing key.
+    SigningKey,
+    /// An assertion that was seen.
+    SeenJti,
+    /// Not a record: lets the laws test [`Retention::Slices`] before the first record of that retention exists.
+    #[doc(hidden)]
+    Law,
+}
+
+/// When rows of a kind leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retention {
+    /// When somebody deletes them. Carries no `drop_at`.
+    Kept,
+    /// Long-lived, with an end: deleted one by one, in bounded slices, after `drop_at`. May be renewed and indexed.
+    Slices,
+    /// Short-lived, many: a backend may keep them by time and let a whole period leave at once, at most
+    /// [`RING_PERIOD`] and one sweep after `drop_at`. Always carries a `drop_at`; not indexed, not paged.
+    Ring,
+}
+
+/// How long, in seconds, a [`Retention::Ring`] row may outstay its `drop_at`.
+pub const RING_PERIOD: u64 = 3600;
+
+/// One line of [`KINDS`].
+#[derive(Clone, Copy, Debug)]
+pub struct KindRow {
+    /// The kind.
+    pub kind: Kind,
+    /// Its name in the database; never changes.
+    pub name: &'static str,
+    /// When its rows leave.
+    pub retention: Retention,
+    /// Whether it is configuration: read on every request, written by administrators, therefore cached.
+    pub is_configuration: bool,
+}
+
+/// Each kind, in the order of [`Kind`].
+pub const KINDS: &[KindRow] = &[
+    configuration(Kind::Tenant, "tenant"),
+    configuration(Kind::TenantOrigin, "tenant_origin"),
+    KindRow {
+        kind: Kind::RootSecret,
+        name: "root_secret",
+        retention: Retention::Kept,
+        is_configuration: false,
+    },
+    configuration(Kind::Client, "client"),
+    configuration(Kind::ResourceServer, "resource_server"),
+    configuration(Kind::ResourceServerIdentifier, "resource_server_identifier"),
+    configuration(Kind::ClientGrant, "client_grant"),
+    configuration(Kind::ClientGrantUnique, "client_grant_unique"),
+    configuration(Kind::SigningKey, "signing_key"),
+    KindRow { kind: Kind::SeenJti, name: "seen_jti", retention: Retention::Ring, is_configuration: false },
+    LAW,
+];
+
+const LAW: KindRow =
+    KindRow { kind: Kind::Law, name: "law", retention: Retention::Slices, is_configuration: false };
+
+const fn configuration(kind: Kind, name: &'static str) -> KindRow {
+    KindRow { kind, name, retention: Retention::Kept, is_configuration: true }
+}
+
+impl Kind {
+    /// The kind's line in [`KINDS`].
+    pub fn row(self) -> &'static KindRow {
+        KINDS.get(self as usize).unwrap_or(&LAW)
+    }
+
+    /// Its name in the database.
+    pub fn name(self) -> &'static str {
+        self.row().name
+    }
+
+    /// When its rows leave.
+    pub fn retention(self) -> Retention {
+        self.row().retention
+    }
+
+    /// Whether it is configuration.
+    pub fn is_configuration(self) -> bool {
+        self.row().is_configuration
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_has_one_line_for_each_kind_in_order() {
+        assert_eq!(KINDS.len(), Kind::Law as usize + 1);
+        for (position, row) in KINDS.iter().enumerate() {
+            assert_eq!(row.kind as usize, position);
+            assert_eq!(row.kind.row().name, row.name);
+            assert!(row.name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'));
+        }
+        let names: std::collections::BTreeSet<_> = KINDS.iter().map(|row| row.name).collect();
+        assert_eq!(names.len(), KINDS.len());
+    }
+
+    #[test]
+    fn only_what_is_kept_is_configuration() {
+        for row in KINDS.iter().filter(|row| row.is_configuration) {
+            assert_eq!(row.retention, Retention::Kept, "{}", row.name);
+        }
+    }
+}

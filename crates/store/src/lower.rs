@@ -1,0 +1,204 @@
+//! Typed writes, lowered once, for every backend, to the primitive: what each relies on and what then is.
+
+use records::{ClientGrant, Origin, Tenant, Version, Versioned, Write};
+
+use crate::seal::Sealer;
+use crate::stored::{self, GrantOwner, IdentifierOwner, OriginOwner, Stored, origin_key};
+use crate::{Becomes, Expect, Kind, Operation, Refused, Space};
+
+/// Lowers a commit.
+pub(crate) fn lower(sealer: &Sealer, space: &Space, writes: &[Write]) -> Result<Vec<Operation>, Refused> {
+    let mut lowering = Lowering { sealer, space, operations: Vec::with_capacity(writes.len()) };
+    for write in writes {
+        lowering.write(write)?;
+    }
+    let operations: Vec<_> = lowering.operations.into_iter().map(|lowered| lowered.operation).collect();
+    Operation::validate(&operations)?;
+    Ok(operations)
+}
+
+struct Lowering<'a> {
+    sealer: &'a Sealer,
+    space: &'a Space,
+    operations: Vec<Lowered>,
+}
+
+struct Lowered {
+    operation: Operation,
+    /// Puts the row as it is, for its version to advance.
+    is_touch: bool,
+}
+
+impl Lowering<'_> {
+    fn write(&mut self, write: &Write) -> Result<(), Refused> {
+        match write {
+            Write::CreateTenant(tenant) => {
+                self.in_directory(Kind::Tenant)?;
+                self.create(tenant)?;
+                tenant.origins.iter().try_for_each(|origin| self.claim_origin(origin, tenant))
+            }
+            Write::ReplaceTenant(old, new) => {
+                self.in_directory(Kind::Tenant)?;
+                self.replace_tenant(old, new)
+            }
+            Write::CreateClient(client) => {
+                self.in_tenant(Kind::Client)?;
+                self.create(client)
+            }
+            Write::ReplaceClient(old, new) => {
+                self.in_tenant(Kind::Client)?;
+                self.replace(old, new)
+            }
+            Write::DeleteClient(client) => {
+                self.in_tenant(Kind::Client)?;
+                self.delete(client);
+                Ok(())
+            }
+            Write::CreateResourceServer(api) => {
+                self.in_tenant(Kind::ResourceServer)?;
+                self.create(api)?;
+                self.create(&IdentifierOwner::new(api))
+            }
+            Write::ReplaceResourceServer(old, new) => {
+                self.in_tenant(Kind::ResourceServer)?;
+                if old.record.identifier != new.identifier {
+                    return Err(Refused::IdentityChanged(Kind::ResourceServer));
+                }
+                self.replace(old, new)
+            }
+            Write::DeleteResourceServer(api) => {
+                self.in_tenant(Kind::ResourceServer)?;
+                self.delete(api);
+                self.release(&IdentifierOwner::new(&api.record));
+                Ok(())
+            }
+            Write::CreateClientGrant { grant, client, resource_server } => {
+                self.in_tenant(Kind::ClientGrant)?;
+                if grant.client != client.record.id || grant.resource_server != resource_server.record.id {
+                    return Err(Refused::IdentityChanged(Kind::ClientGrant));
+                }
+                self.create(grant)?;
+                self.create(&GrantOwner::new(grant))?;
+                self.touch(client)?;
+                self.touch(resource_server)
+            }
+            Write::ReplaceClientGrant(old, new) => {
+                self.in_tenant(Kind::ClientGrant)?;
+                if unique_on(&old.record) != unique_on(new) {
+                    return Err(Refused::IdentityChanged(Kind::ClientGrant));
+                }
+                self.replace(old, new)
+            }
+            Write::DeleteClientGrant(grant) => {
+                self.in_tenant(Kind::ClientGrant)?;
+                self.delete(grant);
+                self.release(&GrantOwner::new(&grant.record));
+                Ok(())
+            }
+            Write::CreateSigningKey(key) => {
+                self.in_tenant(Kind::SigningKey)?;
+                self.create(key)
+            }
+            Write::ReplaceSigningKey(old, new) => {
+                self.in_tenant(Kind::SigningKey)?;
+                self.replace(old, new)
+            }
+            Write::InsertJti(seen) => {
+                self.in_tenant(Kind::SeenJti)?;
+                self.create(seen)
+            }
+        }
+    }
+
+    fn replace_tenant(&mut self, old: &Versioned<Tenant>, new: &Tenant) -> Result<(), Refused> {
+        self.replace(old, new)?;
+        for origin in old.record.origins.iter().filter(|origin| !new.origins.contains(origin)) {
+            self.push(Kind::TenantOrigin, origin_key(origin), Expect::Covered, Becomes::Delete, false);
+        }
+        for origin in new.origins.iter().filter(|origin| !old.record.origins.contains(origin)) {
+            self.claim_origin(origin, new)?;
+        }
+        Ok(())
+    }
+
+    fn claim_origin(&mut self, origin: &Origin, tenant: &Tenant) -> Result<(), Refused> {
+        self.create(&OriginOwner::new(origin, tenant))
+    }
+
+    fn in_directory(&self, kind: Kind) -> Result<(), Refused> {
+        match self.space {
+            Space::Directory => Ok(()),
+            Space::Tenant(_) => Err(Refused::WrongSpace(kind)),
+        }
+    }
+
+    fn in_tenant(&self, kind: Kind) -> Result<(), Refused> {
+        match self.space {
+            Space::Tenant(_) => Ok(()),
+            Space::Directory => Err(Refused::WrongSpace(kind)),
+        }
+    }
+
+    fn create<T: Stored>(&mut self, record: &T) -> Result<(), Refused> {
+        let becomes = stored::put(self.sealer, self.space, record)?;
+        self.push(T::KIND, record.key(), Expect::Absent, becomes, false);
+        Ok(())
+    }
+
+    fn replace<T: Stored>(&mut self, old: &Versioned<T>, new: &T) -> Result<(), Refused> {
+        if old.record.key() != new.key() {
+            return Err(Refused::IdentityChanged(T::KIND));
+        }
+        self.put_at(old.version, new, false)
+    }
+
+    /// Writes the row as it is: whoever relied on its version finds it changed.
+    fn touch<T: Stored>(&mut self, record: &Versioned<T>) -> Result<(), Refused> {
+        self.put_at(record.version, &record.record, true)
+    }
+
+    fn put_at<T: Stored>(&mut self, version: Version, record: &T, is_touch: bool) -> Result<(), Refused> {
+        let becomes = stored::put(self.sealer, self.space, record)?;
+        self.push(T::KIND, record.key(), Expect::Version(version), becomes, is_touch);
+        Ok(())
+    }
+
+    fn delete<T: Stored>(&mut self, record: &Versioned<T>) {
+        let expect = Expect::Version(record.version);
+        self.push(T::KIND, record.record.key(), expect, Becomes::Delete, false);
+    }
+
+    /// Gives up a unique name. The record that owns it is deleted in the same commit, at its version.
+    fn release<T: Stored>(&mut self, name: &T) {
+        self.push(T::KIND, name.key(), Expect::Covered, Becomes::Delete, false);
+    }
+
+    /// Adds an operation, merging a touch with another touch or change of the same row at the same version.
+    /// Everything else that names a row twice stays, and is refused by [`Operation::validate`].
+    fn push(&mut self, kind: Kind, key: crate::Key, expect: Expect, becomes: Becomes, is_touch: bool) {
+        let operation = Operation { kind, key, expect, becomes };
+        let same = self.operations.iter_mut().find(|lowered| {
+            let other = &lowered.operation;
+            other.kind == kind && other.key == operation.key && other.expect == expect && is_put(other)
+        });
+        match same {
+            Some(_) if is_put(&operation) && is_touch => {}
+            Some(lowered) if is_put(&operation) && lowered.is_touch => {
+                *lowered = Lowered { operation, is_touch }
+            }
+            Some(lowered) if lowered.operation == operation => {}
+            _ => self.operations.push(Lowered { operation, is_touch }),
+        }
+    }
+}
+
+fn is_put(operation: &Operation) -> bool {
+    matches!(operation.becomes, Becomes::Put { .. })
+}
+
+fn unique_on(grant: &ClientGrant) -> impl PartialEq {
+    (grant.client.clone(), grant.resource_server.clone(), grant.subject_type)
+}
+
+#[cfg(test)]
+mod tests;

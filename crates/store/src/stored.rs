@@ -1,0 +1,161 @@
+//! Stored forms: how each record stands in its row, as versioned JSON with its secrets sealed.
+//!
+//! A form that gains or loses a member gets a new number. A member that this server does not know is refused, not
+//! skipped: it would be lost when the row is written back.
+
+mod client;
+mod client_grant;
+mod resource_server;
+mod root_secret;
+mod seen_jti;
+mod signing_key;
+mod tenant;
+mod unique;
+
+pub(crate) use client_grant::{BY_CLIENT, BY_RESOURCE_SERVER};
+pub(crate) use root_secret::RootSecret;
+pub(crate) use unique::{
+    GrantOwner, IdentifierOwner, OriginOwner, grant_unique_key, identifier_key, origin_key,
+};
+
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use records::{Invalid, UnixTime, Versioned};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::seal::{Place, SealError, Sealer};
+use crate::{Becomes, IndexEntry, Key, Kind, Refused, Row, Space, Unavailable};
+
+/// The number of the forms that this server writes, and the only one that it reads.
+const FORM: u32 = 1;
+
+/// A record that has a row.
+pub(crate) trait Stored: Sized {
+    /// Its kind.
+    const KIND: Kind;
+
+    /// The JSON of the row's body.
+    type Form: Serialize + DeserializeOwned;
+
+    /// Its row's key.
+    fn key(&self) -> Key;
+
+    /// What its row can be paged by.
+    fn index(&self) -> Vec<IndexEntry> {
+        Vec::new()
+    }
+
+    /// From when on its row may leave.
+    fn drop_at(&self) -> Option<UnixTime> {
+        None
+    }
+
+    /// The record as a form.
+    fn to_form(&self, seals: &Seals<'_>) -> Result<Self::Form, SealError>;
+
+    /// The form as a record.
+    fn from_form(form: Self::Form, seals: &Seals<'_>) -> Result<Self, Unreadable>;
+}
+
+/// Why a body is not a record, as the end of a sentence that starts with the row. Never quotes the body.
+#[derive(Debug)]
+pub(crate) struct Unreadable(String);
+
+impl Unreadable {
+    pub(crate) fn because(why: impl fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+
+    /// A member whose value is none of those that are known.
+    pub(crate) fn member(name: &'static str) -> Self {
+        Self(format!("has an unknown {name}"))
+    }
+}
+
+impl From<Invalid> for Unreadable {
+    fn from(invalid: Invalid) -> Self {
+        Self(format!("has a bad member: {invalid}"))
+    }
+}
+
+/// Seals and opens the secrets of one row.
+pub(crate) struct Seals<'a> {
+    sealer: &'a Sealer,
+    space: &'a Space,
+    kind: Kind,
+    key: &'a Key,
+}
+
+impl Seals<'_> {
+    pub(crate) fn seal(&self, field: &'static str, secret: &[u8]) -> Result<String, SealError> {
+        self.sealer.seal(&self.place(field), secret)
+    }
+
+    pub(crate) fn open(&self, field: &'static str, text: &str) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
+        let opened = self.sealer.open(&self.place(field), text);
+        opened.map_err(|error| Unreadable(format!("has a {field} that {error}")))
+    }
+
+    fn place(&self, field: &'static str) -> Place<'_> {
+        Place { space: self.space, kind: self.kind, key: self.key, field }
+    }
+}
+
+#[derive(Deserialize)]
+struct Number {
+    v: u32,
+}
+
+/// The record as what its row becomes.
+pub(crate) fn put<T: Stored>(sealer: &Sealer, space: &Space, record: &T) -> Result<Becomes, Refused> {
+    let key = record.key();
+    let seals = Seals { sealer, space, kind: T::KIND, key: &key };
+    let form = record.to_form(&seals).map_err(|_| Refused::Sealing(T::KIND))?;
+    let body = serde_json::to_string(&form).map_err(|_| Refused::Sealing(T::KIND))?;
+    Ok(Becomes::Put { body, index: record.index(), drop_at: record.drop_at() })
+}
+
+/// The row as a record.
+pub(crate) fn read<T: Stored>(sealer: &Sealer, space: &Space, row: Row) -> Result<Versioned<T>, Unavailable> {
+    let Row { key, version, body } = row;
+    match parse(sealer, space, &key, &body) {
+        Ok(record) => Ok(Versioned { record, version }),
+        Err(Unreadable(why)) => Err(Unavailable::Unreadable { kind: T::KIND, key, why }),
+    }
+}
+
+fn parse<T: Stored>(sealer: &Sealer, space: &Space, key: &Key, body: &str) -> Result<T, Unreadable> {
+    let Number { v } = serde_json::from_str(body)
+        .map_err(|_| Unreadable::because("is not a JSON object with a form number"))?;
+    if v != FORM {
+        return Err(Unreadable(format!(
+            "has the form {v}, this server knows {FORM}: it was written by another version of authd"
+        )));
+    }
+    let form = serde_json::from_str(body).map_err(|error| {
+        // The error's own text may quote a value, and a value may be a secret.
+        Unreadable(format!("does not have the form {FORM} (column {})", error.column()))
+    })?;
+    let record: T = T::from_form(form, &Seals { sealer, space, kind: T::KIND, key })?;
+    if record.key() != *key {
+        return Err(Unreadable::because("stands under a key that is not its own"));
+    }
+    Ok(record)
+}
+
+/// 32 bytes as base64url.
+pub(crate) fn encode_digest(bytes: &[u8; 32]) -> String {
+    URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// The 32 bytes of [`encode_digest`].
+pub(crate) fn decode_digest(text: &str) -> Option<[u8; 32]> {
+    URL_SAFE_NO_PAD.decode(text).ok()?.try_into().ok()
+}
+
+#[cfg(test)]
+mod tests;
