@@ -2,10 +2,63 @@
 
 use std::fmt;
 
+use jwt_core::{Algorithm, SignError, Signer, TokenType};
 use records::{ClientId, Lifetime, ScopeSet, SigningAlgorithm, TokenDialect, UnixTime};
 use serde::{Serialize, Serializer};
 
 use crate::generate::TokenId;
+
+/// The `typ` of the access tokens of this dialect: `JWT`, or `at+jwt` (RFC 9068 §2.1).
+pub fn token_type(dialect: TokenDialect) -> TokenType {
+    match dialect {
+        TokenDialect::Auth0 => TokenType::Jwt,
+        TokenDialect::Rfc9068 => TokenType::AccessToken,
+    }
+}
+
+/// The algorithm of an API's record as jwt-core names it.
+pub fn algorithm(algorithm: SigningAlgorithm) -> Algorithm {
+    match algorithm {
+        SigningAlgorithm::Hs256 => Algorithm::Hs256,
+        SigningAlgorithm::Rs256 => Algorithm::Rs256,
+        SigningAlgorithm::Es256 => Algorithm::Es256,
+        SigningAlgorithm::EdDsa => Algorithm::EdDsa,
+    }
+}
+
+/// Why a granted token could not be signed. A failure of ours, never the client's fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IssueFailure {
+    /// The signer's algorithm is not the API's.
+    OtherAlgorithm,
+    /// The signature failed.
+    Signing(SignError),
+}
+
+impl fmt::Display for IssueFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherAlgorithm => f.write_str("the signer's algorithm is not the API's"),
+            Self::Signing(failure) => write!(f, "{failure}"),
+        }
+    }
+}
+
+impl std::error::Error for IssueFailure {}
+
+/// Signs a granted access token, before anything is committed, so that a failure consumes nothing.
+///
+/// The signer was made with the [`token_type`] of the token's dialect and, unless it signs with HS256, the key's id:
+/// an HS256 key is the API's own and has no place in the published key set, hence no `kid`.
+///
+/// # Errors
+/// [`IssueFailure`]
+pub fn access_token(granted: &Granted<'_>, signer: &Signer) -> Result<String, IssueFailure> {
+    if signer.algorithm() != algorithm(granted.signing_algorithm) {
+        return Err(IssueFailure::OtherAlgorithm);
+    }
+    signer.sign(&granted.access_token).map_err(IssueFailure::Signing)
+}
 
 /// What is granted: the token to sign, with which algorithm, and whether the response names its scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
