@@ -62,7 +62,7 @@ impl Api {
     }
 
     fn call(&self, authorization: &[&str]) -> Result<Answer, Failure> {
-        self.call_with(authorization, "/geocode?address=10%20Downing%20Street")
+        self.call_with(authorization, "/geocode?address=Pariser+Platz,%20Berlin")
     }
 
     fn call_with(&self, authorization: &[&str], path: &str) -> Result<Answer, Failure> {

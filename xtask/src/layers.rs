@@ -145,6 +145,10 @@ const WALLS: &[Wall] = &[
         rooms: LIBRARIES,
         words: ENTROPY,
         doors: &[
+            (
+                "jwt-core/src/key_lookup.rs",
+                "the seed of a hash map, from where the standard library takes its own",
+            ),
             ("jwt-core/src/crypto.rs", "key generation, and signature schemes that draw their own nonce"),
             ("store/src/crypto.rs", "nonces of authenticated encryption"),
             ("oauth-grants/src/crypto.rs", "nonces of authenticated encryption"),
