@@ -152,8 +152,8 @@ impl fmt::Debug for Params {
 struct Gathered {
     /// Each known name that was seen, with its value if it had one.
     known: Vec<(&'static str, Option<SecretText>)>,
-    /// Each other name that was seen.
-    unknown: Vec<String>,
+    /// Each other name that was seen; wiped, for it may be a secret in the wrong place.
+    unknown: Vec<SecretText>,
 }
 
 impl Gathered {
@@ -169,10 +169,10 @@ impl Gathered {
                 return Err(ParamsRefusal::Repeated(known));
             }
             Some(name) => self.known.push((name, None)),
-            None if self.unknown.iter().any(|seen| seen == name) => {
+            None if self.unknown.iter().any(|seen| seen.expose() == name) => {
                 return Err(ParamsRefusal::Repeated(None));
             }
-            None => self.unknown.push(name.to_owned()),
+            None => self.unknown.push(SecretText::new(name.to_owned())),
         }
         Ok(known)
     }

@@ -9,8 +9,10 @@ pub(super) fn parse(body: &[u8]) -> Result<Params, ParamsRefusal> {
     for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {
         let mut halves = pair.splitn(2, |byte| *byte == b'=');
         let (name, value) = (halves.next().unwrap_or_default(), halves.next().unwrap_or_default());
-        let name = decode(name).ok_or(ParamsRefusal::Malformed(None))?;
-        let known = gathered.name(name.expose())?;
+        let known = match plain(name) {
+            Some(name) => gathered.name(name)?,
+            None => gathered.name(decode(name).ok_or(ParamsRefusal::Malformed(None))?.expose())?,
+        };
         let value = decode(value).ok_or(ParamsRefusal::Malformed(known))?;
         if known.is_some() {
             gathered.value(value);
@@ -19,10 +21,18 @@ pub(super) fn parse(body: &[u8]) -> Result<Params, ParamsRefusal> {
     Ok(gathered.finish())
 }
 
+/// Text that form encoding left as it was.
+fn plain(text: &[u8]) -> Option<&str> {
+    std::str::from_utf8(text).ok().filter(|text| !text.bytes().any(|byte| byte == b'+' || byte == b'%'))
+}
+
 /// Undoes form encoding: `+` is a space, `%XX` is a byte. `None` for a lone `%` and for what is not UTF-8.
 ///
 /// The usual libraries repair both silently; repaired text would be compared with identifiers and secrets.
 pub(crate) fn decode(text: &[u8]) -> Option<SecretText> {
+    if let Some(text) = plain(text) {
+        return Some(SecretText::new(text.to_owned()));
+    }
     let mut decoded = Vec::with_capacity(text.len());
     let mut rest = text.iter();
     while let Some(byte) = rest.next() {
