@@ -1,5 +1,5 @@
 //! What the contract itself costs, on the backend in memory: commits, cached reads, uncached reads.
-#![expect(clippy::panic, clippy::unwrap_used, missing_docs, reason = "a bench that fails stops")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a bench that fails stops")]
 
 use std::hint::black_box;
 use std::pin::pin;

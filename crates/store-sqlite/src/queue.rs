@@ -1,0 +1,111 @@
+//! What waits for the writer.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use futures_channel::oneshot;
+use records::UnixTime;
+use store::{CommitError, Operation, Space, Unavailable};
+
+/// One commit and who waits for it.
+pub(crate) struct Commit {
+    pub(crate) space: Space,
+    pub(crate) operations: Vec<Operation>,
+    pub(crate) answer: oneshot::Sender<Result<(), CommitError>>,
+}
+
+/// One sweep and who waits for it.
+pub(crate) struct Sweep {
+    pub(crate) now: UnixTime,
+    pub(crate) at_most: usize,
+    pub(crate) answer: oneshot::Sender<Result<usize, Unavailable>>,
+}
+
+/// What the writer does next.
+pub(crate) enum Work {
+    /// These commits, in one transaction.
+    Group(Vec<Commit>),
+    /// A sweep.
+    Sweep(Sweep),
+    /// Write the rest of the log back into the file.
+    Checkpoint,
+    /// Nothing more, ever.
+    Close,
+}
+
+#[derive(Default)]
+struct Waiting {
+    commits: VecDeque<Commit>,
+    sweeps: VecDeque<Sweep>,
+    checkpoint: bool,
+    is_closed: bool,
+}
+
+/// Commits, sweeps and checkpoints that wait. While the writer syncs one group, the next one gathers.
+#[derive(Default)]
+pub(crate) struct Queue {
+    waiting: Mutex<Waiting>,
+    arrived: Condvar,
+}
+
+impl Queue {
+    /// Adds a commit; gives it back if the store is closed.
+    pub(crate) fn commit(&self, commit: Commit) -> Result<(), Commit> {
+        self.add(commit, |waiting, commit| waiting.commits.push_back(commit))
+    }
+
+    /// Adds a sweep; gives it back if the store is closed.
+    pub(crate) fn sweep(&self, sweep: Sweep) -> Result<(), Sweep> {
+        self.add(sweep, |waiting, sweep| waiting.sweeps.push_back(sweep))
+    }
+
+    /// Asks for a checkpoint on the writer's connection.
+    pub(crate) fn checkpoint(&self) {
+        // A closed store makes its last checkpoint anyway.
+        let _ = self.add((), |waiting, ()| waiting.checkpoint = true);
+    }
+
+    /// Takes no more. What waits is still done.
+    pub(crate) fn close(&self) {
+        self.lock().is_closed = true;
+        self.arrived.notify_all();
+    }
+
+    /// Waits for work. Commits come first, at most `at_most` of them.
+    pub(crate) fn next(&self, at_most: usize) -> Work {
+        let mut waiting = self.lock();
+        loop {
+            if waiting.checkpoint {
+                // Short, and put off it would grow.
+                waiting.checkpoint = false;
+                return Work::Checkpoint;
+            }
+            if !waiting.commits.is_empty() {
+                let count = waiting.commits.len().min(at_most);
+                return Work::Group(waiting.commits.drain(..count).collect());
+            }
+            if let Some(sweep) = waiting.sweeps.pop_front() {
+                return Work::Sweep(sweep);
+            }
+            if waiting.is_closed {
+                return Work::Close;
+            }
+            waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn add<T>(&self, item: T, push: impl FnOnce(&mut Waiting, T)) -> Result<(), T> {
+        let mut waiting = self.lock();
+        if waiting.is_closed {
+            return Err(item);
+        }
+        push(&mut waiting, item);
+        drop(waiting);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
