@@ -1,1 +1,20 @@
-//! Placeholder.
+//! authd, the server: HTTP, clock, entropy, settings, command line. What it decides is decided elsewhere.
+//!
+//! `ARCHITECTURE.md` has the map. [`app::App`] answers requests; everything in it is handed its time and randomness.
+
+pub mod administration;
+pub mod app;
+pub mod backend;
+pub mod cli;
+pub mod dev;
+pub mod endpoints;
+pub mod failure;
+pub mod files;
+pub mod http;
+pub mod keys;
+pub mod log;
+pub mod moment;
+pub mod open;
+pub mod outbound;
+pub mod running;
+pub mod settings;

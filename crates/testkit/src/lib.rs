@@ -1,1 +1,20 @@
-//! Placeholder.
+//! The whole server in one process, on a fake clock and seeded bytes, with two tenants.
+//!
+//! A [`World`] is authd itself, without sockets: requests go through the host check, the router, the endpoints, the
+//! decisions and a real storage backend. Only time and randomness are the test's.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "a test stops at the first surprise"
+)]
+
+mod moments;
+mod request;
+mod world;
+
+pub use moments::TestMoments;
+pub use request::{Reply, Send};
+pub use world::{On, TENANTS, World};

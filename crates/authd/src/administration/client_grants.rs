@@ -1,0 +1,96 @@
+//! Granting applications access to APIs (Auth0's client grants).
+
+use oauth_grants::generate;
+use records::{ClientGrant, ClientId, ScopeSet, SubjectType, Versioned, Write};
+use store::{CommitError, GrantsOf};
+
+use super::{ATTEMPTS, Refusal, clients, resource_servers};
+use crate::backend::AnyStore;
+use crate::moment::Moments;
+
+/// How much of an API is granted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Granted {
+    /// These scopes; each must be one that the API defines.
+    Scopes(ScopeSet),
+    /// Every scope of the API, also those it defines later.
+    Everything,
+}
+
+/// Grants an application access to an API, named by identifier or id.
+pub async fn create(
+    store: &AnyStore,
+    client: &ClientId,
+    api: &str,
+    subject_type: SubjectType,
+    granted: &Granted,
+    moments: &dyn Moments,
+) -> Result<ClientGrant, Refusal> {
+    for _ in 0..ATTEMPTS {
+        let moment = moments.draw();
+        let client = clients::find(store, client).await?;
+        let api = resource_servers::find(store, api).await?;
+        let (scopes, allow_all_scopes) = match granted {
+            Granted::Everything => (ScopeSet::default(), true),
+            Granted::Scopes(scopes) => {
+                let unknown = scopes.difference(&api.record.scope_set());
+                if !unknown.is_empty() {
+                    return Err(Refusal::Invalid(format!(
+                        "the API {} does not define: {unknown}",
+                        resource_servers::identifier_text(&api.record.identifier)
+                    )));
+                }
+                (scopes.clone(), false)
+            }
+        };
+        if store.client_grant(&client.record.id, &api.record.id, subject_type).await?.is_some() {
+            return Err(Refusal::Exists(format!(
+                "the application {} has a grant of that kind for the API {}",
+                client.record.id,
+                resource_servers::identifier_text(&api.record.identifier)
+            )));
+        }
+        let grant = ClientGrant {
+            id: generate::client_grant_id(&moment)?,
+            client: client.record.id.clone(),
+            resource_server: api.record.id.clone(),
+            scopes,
+            allow_all_scopes,
+            subject_type,
+            created_at: moment.now,
+        };
+        let write = Write::CreateClientGrant {
+            grant: grant.clone(),
+            client: (*client).clone(),
+            resource_server: (*api).clone(),
+        };
+        match store.commit(vec![write]).await {
+            Ok(()) => return Ok(grant),
+            Err(CommitError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CommitError::Conflict.into())
+}
+
+/// Removes a grant.
+pub async fn delete(store: &AnyStore, id: &records::ClientGrantId) -> Result<(), Refusal> {
+    let present = store
+        .client_grant_by_id(id)
+        .await?
+        .ok_or_else(|| Refusal::Missing(format!("there is no client grant {id}")))?;
+    store.commit(vec![Write::DeleteClientGrant((*present).clone())]).await?;
+    Ok(())
+}
+
+/// All grants of these, by id.
+pub async fn all(store: &AnyStore, of: GrantsOf<'_>) -> Result<Vec<Versioned<ClientGrant>>, Refusal> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.client_grants(of, after.as_ref(), 500).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = Some(last.record.id.clone());
+        found.extend(page);
+    }
+}

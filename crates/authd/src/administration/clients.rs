@@ -1,0 +1,229 @@
+//! Registering applications (RFC 7591 §2; Auth0's defaults by kind).
+
+use oauth_grants::{SecretDigestKey, generate};
+use records::{
+    ApplicationType, Client, ClientId, ClientSecret, GrantType, Lifetime, RotationType, SecretText,
+    ThirdPartySecurityMode, TokenEndpointAuthMethod, UnixTime, Write,
+};
+use store::CommitError;
+
+use super::{ATTEMPTS, Refusal};
+use crate::backend::AnyStore;
+use crate::moment::Moments;
+
+/// What a new application is made from.
+#[derive(Clone, Debug)]
+pub struct NewClient {
+    /// Its id; drawn when absent.
+    pub id: Option<ClientId>,
+    /// Its secret; drawn when absent and the application is confidential.
+    pub secret: Option<SecretText>,
+    /// Shown to people.
+    pub name: String,
+    /// What kind of application it is.
+    pub application_type: ApplicationType,
+    /// Whether the tenant's owner runs it.
+    pub is_first_party: bool,
+    /// What it may ask for; by kind when absent.
+    pub grant_types: Option<Vec<GrantType>>,
+    /// How it authenticates; by kind when absent.
+    pub token_endpoint_auth_method: Option<TokenEndpointAuthMethod>,
+    /// Registered redirect URIs.
+    pub callbacks: Vec<String>,
+    /// Origins that may receive web messages and call across origins.
+    pub web_origins: Vec<String>,
+    /// Where logout may return to.
+    pub allowed_logout_urls: Vec<String>,
+    /// Holds for third parties.
+    pub third_party_security_mode: ThirdPartySecurityMode,
+    /// Whether refreshing replaces the refresh token.
+    pub refresh_token_rotation: RotationType,
+    /// How long the immediately previous refresh token is still answered.
+    pub refresh_token_leeway: Lifetime,
+}
+
+impl NewClient {
+    /// An application of this kind with the defaults of its kind.
+    pub fn of_type(application_type: ApplicationType, name: &str) -> Self {
+        Self {
+            id: None,
+            secret: None,
+            name: name.to_owned(),
+            application_type,
+            is_first_party: true,
+            grant_types: None,
+            token_endpoint_auth_method: None,
+            callbacks: Vec::new(),
+            web_origins: Vec::new(),
+            allowed_logout_urls: Vec::new(),
+            third_party_security_mode: ThirdPartySecurityMode::Strict,
+            refresh_token_rotation: RotationType::Rotating,
+            refresh_token_leeway: Lifetime(0),
+        }
+    }
+}
+
+fn default_grant_types(application_type: ApplicationType) -> Vec<GrantType> {
+    match application_type {
+        ApplicationType::Native | ApplicationType::SinglePage => {
+            vec![GrantType::AuthorizationCode, GrantType::RefreshToken]
+        }
+        ApplicationType::RegularWeb => {
+            vec![GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials]
+        }
+        ApplicationType::NonInteractive => vec![GrantType::ClientCredentials],
+    }
+}
+
+fn default_auth_method(application_type: ApplicationType) -> TokenEndpointAuthMethod {
+    match application_type {
+        ApplicationType::Native | ApplicationType::SinglePage => TokenEndpointAuthMethod::None,
+        ApplicationType::RegularWeb | ApplicationType::NonInteractive => {
+            TokenEndpointAuthMethod::ClientSecretPost
+        }
+    }
+}
+
+/// Registers an application. Returns it with its secret, which is shown this once and kept as a digest only.
+pub async fn create(
+    store: &AnyStore,
+    new: NewClient,
+    digest_key: &SecretDigestKey,
+    moments: &dyn Moments,
+) -> Result<(Client, Option<SecretText>), Refusal> {
+    if new.name.trim().is_empty() || new.name.len() > 200 || new.name.contains(['<', '>']) {
+        return Err(Refusal::Invalid("the name must be 1 to 200 bytes without < and >".to_owned()));
+    }
+    let moment = moments.draw();
+    let id = match new.id {
+        Some(id) => id,
+        None => generate::client_id(&moment)?,
+    };
+    let method = new.token_endpoint_auth_method.unwrap_or_else(|| default_auth_method(new.application_type));
+    let mut grant_types = new.grant_types.unwrap_or_else(|| default_grant_types(new.application_type));
+    grant_types.sort_unstable();
+    grant_types.dedup();
+    let is_public = method == TokenEndpointAuthMethod::None;
+    if is_public && grant_types.contains(&GrantType::ClientCredentials) {
+        //= RFC 6749 §4.4
+        return Err(Refusal::Invalid(
+            "a public application cannot have client_credentials: it has no secret to prove itself with"
+                .to_owned(),
+        ));
+    }
+    let secret = match (is_public, new.secret) {
+        (true, None) => None,
+        (true, Some(_)) => return Err(Refusal::Invalid("a public application has no secret".to_owned())),
+        (false, Some(secret)) if secret.expose().len() < 16 => {
+            return Err(Refusal::Invalid("a client secret must have at least 16 characters".to_owned()));
+        }
+        (false, Some(secret)) => Some(secret),
+        (false, None) => Some(generate::client_secret(&moment)),
+    };
+    let secrets = secret.iter().map(|secret| digested(&id, secret, digest_key, moment.now)).collect();
+    let client = Client {
+        id,
+        name: new.name,
+        application_type: new.application_type,
+        is_first_party: new.is_first_party,
+        third_party_security_mode: new.third_party_security_mode,
+        grant_types,
+        token_endpoint_auth_method: method,
+        secrets,
+        callbacks: new.callbacks,
+        web_origins: new.web_origins,
+        allowed_logout_urls: new.allowed_logout_urls,
+        refresh_token_rotation: new.refresh_token_rotation,
+        refresh_token_leeway: new.refresh_token_leeway,
+        created_at: moment.now,
+    };
+    match store.commit(vec![Write::CreateClient(client.clone())]).await {
+        Ok(()) => Ok((client, secret)),
+        Err(CommitError::Conflict) => Err(Refusal::Exists(format!("an application {} exists", client.id))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn digested(
+    client: &ClientId,
+    secret: &SecretText,
+    digest_key: &SecretDigestKey,
+    now: UnixTime,
+) -> ClientSecret {
+    ClientSecret { digest: digest_key.digest(client, secret), created_at: now, expires_at: None }
+}
+
+/// Gives an application a new secret; the old ones are good for `overlap` seconds more (threats CA-24).
+pub async fn rotate_secret(
+    store: &AnyStore,
+    id: &ClientId,
+    overlap: Lifetime,
+    digest_key: &SecretDigestKey,
+    moments: &dyn Moments,
+) -> Result<SecretText, Refusal> {
+    for _ in 0..ATTEMPTS {
+        let moment = moments.draw();
+        let present = find(store, id).await?;
+        if present.record.is_public() {
+            return Err(Refusal::Invalid(format!("the application {id} is public: it has no secret")));
+        }
+        let secret = generate::client_secret(&moment);
+        let mut secrets = vec![digested(id, &secret, digest_key, moment.now)];
+        if overlap.0 > 0 {
+            // One predecessor at most: an overlap is for the time it takes to hand the new secret out.
+            secrets.extend(
+                present
+                    .record
+                    .secrets
+                    .first()
+                    .map(|old| ClientSecret { expires_at: Some(moment.now.after(overlap)), ..old.clone() }),
+            );
+        }
+        let next = Client { secrets, ..present.record.clone() };
+        match store.commit(vec![Write::ReplaceClient((*present).clone(), next)]).await {
+            Ok(()) => return Ok(secret),
+            Err(CommitError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CommitError::Conflict.into())
+}
+
+/// Removes an application and its grants.
+pub async fn delete(store: &AnyStore, id: &ClientId) -> Result<(), Refusal> {
+    for _ in 0..ATTEMPTS {
+        let present = find(store, id).await?;
+        let mut writes = vec![Write::DeleteClient((*present).clone())];
+        let grants = super::client_grants::all(store, store::GrantsOf::Client(id)).await?;
+        writes.extend(grants.into_iter().map(Write::DeleteClientGrant));
+        match store.commit(writes).await {
+            Ok(()) => return Ok(()),
+            Err(CommitError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CommitError::Conflict.into())
+}
+
+/// The application, or a refusal that names it.
+pub async fn find(
+    store: &AnyStore,
+    id: &ClientId,
+) -> Result<std::sync::Arc<records::Versioned<Client>>, Refusal> {
+    store
+        .client_uncached(id)
+        .await?
+        .ok_or_else(|| Refusal::Missing(format!("there is no application with client_id {id}")))
+}
+
+/// Every application, by id.
+pub async fn all(store: &AnyStore) -> Result<Vec<records::Versioned<Client>>, Refusal> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.clients(after.as_ref(), 500).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = Some(last.record.id.clone());
+        found.extend(page);
+    }
+}

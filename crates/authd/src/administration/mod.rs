@@ -1,0 +1,67 @@
+//! Registering tenants, APIs, applications and grants: what the seed and the command line do to the store.
+//!
+//! Each operation loads, decides and commits like a request does; a conflict loads and decides again, a few times.
+
+pub mod client_grants;
+pub mod clients;
+pub mod management_scopes;
+pub mod resource_servers;
+pub mod signing_keys;
+pub mod tenants;
+
+use std::fmt;
+
+use store::{CommitError, Unavailable};
+
+use crate::failure::Failure;
+
+/// How often an operation is decided again after a conflict before it gives up.
+pub const ATTEMPTS: usize = 8;
+
+/// Why an operation was not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The record names something that is wrong. The text says what, and what to do.
+    Invalid(String),
+    /// Something of that name exists.
+    Exists(String),
+    /// Nothing of that name exists.
+    Missing(String),
+    /// The store or the keys failed.
+    Failed(Failure),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(text) | Self::Exists(text) | Self::Missing(text) => f.write_str(text),
+            Self::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl From<Failure> for Refusal {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Unavailable> for Refusal {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Failed(unavailable.into())
+    }
+}
+
+impl From<CommitError> for Refusal {
+    fn from(error: CommitError) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl From<records::Invalid> for Refusal {
+    fn from(invalid: records::Invalid) -> Self {
+        Self::Invalid(invalid.to_string())
+    }
+}

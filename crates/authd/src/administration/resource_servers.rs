@@ -1,0 +1,195 @@
+//! Registering APIs (Auth0's resource servers).
+
+use oauth_grants::generate;
+use records::{
+    ApiIdentifier, ApiScope, ClientPolicy, Lifetime, ResourceServer, ResourceServerId, ScopeSet, SecretText,
+    SigningAlgorithm, TokenDialect, UserPolicy, Versioned, Write,
+};
+use std::sync::Arc;
+use store::CommitError;
+
+use super::{ATTEMPTS, Refusal, signing_keys};
+use crate::backend::AnyStore;
+use crate::moment::Moments;
+
+/// What a new API is made from.
+#[derive(Clone, Debug)]
+pub struct NewResourceServer {
+    /// Its id; drawn when absent.
+    pub id: Option<ResourceServerId>,
+    /// Its audience, for ever.
+    pub identifier: String,
+    /// Shown to people.
+    pub name: String,
+    /// The permissions it defines.
+    pub scopes: Vec<ApiScope>,
+    /// How its tokens are signed.
+    pub signing_algorithm: SigningAlgorithm,
+    /// The HS256 key; drawn when absent.
+    pub signing_secret: Option<SecretText>,
+    /// How long its access tokens live.
+    pub token_lifetime: Lifetime,
+    /// The same for tokens that go through the browser's address bar; at most `token_lifetime`.
+    pub token_lifetime_for_web: Option<Lifetime>,
+    /// Which claims its tokens carry.
+    pub token_dialect: TokenDialect,
+    /// Whether refresh tokens may be issued for it.
+    pub allow_offline_access: bool,
+    /// Whether first-party applications with a verifiable callback skip the consent dialog.
+    pub skip_consent_for_verifiable_first_party_clients: bool,
+}
+
+impl NewResourceServer {
+    /// An API with the defaults: RS256, 24 hours, Auth0's dialect, no offline access.
+    pub fn named(name: &str, identifier: &str) -> Self {
+        Self {
+            id: None,
+            identifier: identifier.to_owned(),
+            name: name.to_owned(),
+            scopes: Vec::new(),
+            signing_algorithm: SigningAlgorithm::Rs256,
+            signing_secret: None,
+            token_lifetime: Lifetime::DAY,
+            token_lifetime_for_web: None,
+            token_dialect: TokenDialect::Auth0,
+            allow_offline_access: false,
+            skip_consent_for_verifiable_first_party_clients: false,
+        }
+    }
+}
+
+/// Registers an API, and makes the tenant's keys for its algorithm where there are none yet.
+pub async fn create(
+    store: &AnyStore,
+    new: NewResourceServer,
+    moments: &dyn Moments,
+) -> Result<ResourceServer, Refusal> {
+    let api = validate(new, moments)?;
+    // First the keys: an API without one could not be asked for tokens.
+    signing_keys::ensure(store, api.signing_algorithm, moments).await?;
+    match store.commit(vec![Write::CreateResourceServer(api.clone())]).await {
+        Ok(()) => Ok(api),
+        Err(CommitError::Conflict) => Err(Refusal::Exists(format!(
+            "an API with the identifier {:?} or the id {} exists",
+            identifier_text(&api.identifier),
+            api.id
+        ))),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn validate(new: NewResourceServer, moments: &dyn Moments) -> Result<ResourceServer, Refusal> {
+    let invalid = |text: &str| Err(Refusal::Invalid(text.to_owned()));
+    if new.name.trim().is_empty() || new.name.len() > 200 || new.name.contains(['<', '>']) {
+        return invalid("the name must be 1 to 200 bytes without < and >");
+    }
+    if new.token_lifetime > Lifetime::MONTH {
+        return invalid("the token lifetime must be at most 2592000 seconds (30 days)");
+    }
+    let token_lifetime_for_web =
+        new.token_lifetime_for_web.unwrap_or_else(|| Lifetime(7200).min(new.token_lifetime));
+    if token_lifetime_for_web > new.token_lifetime {
+        return invalid("the token lifetime for browser flows must be at most the token lifetime");
+    }
+    if new.scopes.len() > ScopeSet::MOST {
+        return invalid("an API has at most 1000 scopes");
+    }
+    let distinct: ScopeSet = new.scopes.iter().map(|scope| scope.value.clone()).collect();
+    if distinct.len() != new.scopes.len() {
+        return invalid("a scope is named twice");
+    }
+    let moment = moments.draw();
+    let signing_secret = match (new.signing_algorithm, new.signing_secret) {
+        (SigningAlgorithm::Hs256, Some(secret)) if secret.expose().len() < 16 => {
+            return invalid("the signing secret must have at least 16 characters");
+        }
+        (SigningAlgorithm::Hs256, Some(secret)) => Some(secret),
+        (SigningAlgorithm::Hs256, None) => Some(generate::signing_secret(&moment)),
+        (_, None) => None,
+        (_, Some(_)) => return invalid("only an HS256 API has a signing secret"),
+    };
+    Ok(ResourceServer {
+        id: match new.id {
+            Some(id) => id,
+            None => generate::resource_server_id(&moment)?,
+        },
+        identifier: ApiIdentifier::parse(&new.identifier)?,
+        name: new.name,
+        scopes: new.scopes,
+        signing_algorithm: new.signing_algorithm,
+        signing_secret,
+        token_lifetime: new.token_lifetime,
+        token_lifetime_for_web,
+        token_dialect: new.token_dialect,
+        allow_offline_access: new.allow_offline_access,
+        skip_consent_for_verifiable_first_party_clients: new.skip_consent_for_verifiable_first_party_clients,
+        enforce_policies: false,
+        client_policy: ClientPolicy::RequireClientGrant,
+        user_policy: UserPolicy::AllowAll,
+        is_system: false,
+        created_at: moment.now,
+    })
+}
+
+/// Removes an API and its grants. System APIs stay.
+pub async fn delete(store: &AnyStore, text: &str) -> Result<(), Refusal> {
+    for _ in 0..ATTEMPTS {
+        let present = find(store, text).await?;
+        if present.record.is_system {
+            return Err(Refusal::Invalid(format!(
+                "{} is a system API: it cannot be removed",
+                present.record.name
+            )));
+        }
+        let mut writes = vec![Write::DeleteResourceServer((*present).clone())];
+        let of = store::GrantsOf::ResourceServer(&present.record.id);
+        let grants = super::client_grants::all(store, of).await?;
+        writes.extend(grants.into_iter().map(Write::DeleteClientGrant));
+        match store.commit(writes).await {
+            Ok(()) => return Ok(()),
+            Err(CommitError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CommitError::Conflict.into())
+}
+
+/// The API of this id or identifier, or a refusal that names it. The Management API is also found as `api/v2/`.
+pub async fn find(store: &AnyStore, text: &str) -> Result<Arc<Versioned<ResourceServer>>, Refusal> {
+    if text == ApiIdentifier::MANAGEMENT_PATH
+        && let Some(found) = store.resource_server_by_identifier(&ApiIdentifier::Management).await?
+    {
+        return Ok(found);
+    }
+    if let Ok(identifier) = ApiIdentifier::parse(text)
+        && let Some(found) = store.resource_server_by_identifier(&identifier).await?
+    {
+        return Ok(found);
+    }
+    if let Ok(id) = ResourceServerId::parse(text)
+        && let Some(found) = store.resource_server(&id).await?
+    {
+        return Ok(found);
+    }
+    Err(Refusal::Missing(format!("there is no API with the identifier or id {text:?}")))
+}
+
+/// Every API, by id.
+pub async fn all(store: &AnyStore) -> Result<Vec<Versioned<ResourceServer>>, Refusal> {
+    let mut found = Vec::new();
+    let mut after = None;
+    loop {
+        let page = store.resource_servers(after.as_ref(), 500).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = Some(last.record.id.clone());
+        found.extend(page);
+    }
+}
+
+/// The identifier as people write it: the Management API's is below whichever origin is called.
+pub fn identifier_text(identifier: &ApiIdentifier) -> &str {
+    match identifier {
+        ApiIdentifier::Management => ApiIdentifier::MANAGEMENT_PATH,
+        ApiIdentifier::Fixed(text) => text,
+    }
+}

@@ -1,0 +1,99 @@
+//! Making and rotating a tenant's signing keys (Auth0: current, next, previous).
+
+use records::{KeyId, KeyState, SigningAlgorithm, SigningKey, Versioned, Write};
+use store::CommitError;
+
+use super::{ATTEMPTS, Refusal};
+use crate::backend::AnyStore;
+use crate::keys::generate;
+use crate::moment::Moments;
+
+/// Makes a current and a next key for the algorithm unless it has a current one. HS256 needs none: its key is the API's.
+///
+/// The next key is published from now on, so that caches know it when it begins to sign.
+pub async fn ensure(
+    store: &AnyStore,
+    algorithm: SigningAlgorithm,
+    moments: &dyn Moments,
+) -> Result<(), Refusal> {
+    if algorithm == SigningAlgorithm::Hs256 {
+        return Ok(());
+    }
+    let keys = store.signing_keys().await?;
+    let has = |state| keys.iter().any(|key| key.record.algorithm == algorithm && key.record.state == state);
+    let now = moments.draw().now;
+    let mut writes = Vec::new();
+    for state in [KeyState::Current, KeyState::Next] {
+        if !has(state) {
+            writes.push(Write::CreateSigningKey(generate(algorithm, state, now)?));
+        }
+    }
+    if !writes.is_empty() {
+        store.commit(writes).await?;
+    }
+    Ok(())
+}
+
+/// Makes the next key of each algorithm current, the current one previous, and a new next one.
+///
+/// Tokens that the previous key signed stay valid. Returns the new current keys' ids.
+pub async fn rotate(
+    store: &AnyStore,
+    algorithm: SigningAlgorithm,
+    moments: &dyn Moments,
+) -> Result<Vec<KeyId>, Refusal> {
+    if algorithm == SigningAlgorithm::Hs256 {
+        return Err(Refusal::Invalid(
+            "an HS256 key belongs to its API and is not rotated with the tenant's keys".to_owned(),
+        ));
+    }
+    for _ in 0..ATTEMPTS {
+        let now = moments.draw().now;
+        let keys = store.signing_keys().await?;
+        let of_algorithm = || keys.iter().filter(|key| key.record.algorithm == algorithm);
+        let mut writes = vec![Write::CreateSigningKey(generate(algorithm, KeyState::Next, now)?)];
+        let mut current = Vec::new();
+        for key in of_algorithm() {
+            let state = match key.record.state {
+                KeyState::Next => KeyState::Current,
+                KeyState::Current => KeyState::Previous,
+                KeyState::Previous | KeyState::Revoked => continue,
+            };
+            if state == KeyState::Current {
+                current.push(key.record.id.clone());
+            }
+            writes.push(moved(key, state, now));
+        }
+        if current.is_empty() {
+            return Err(Refusal::Missing(format!("the tenant has no {} key to rotate", algorithm.name())));
+        }
+        match store.commit(writes).await {
+            Ok(()) => return Ok(current),
+            Err(CommitError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CommitError::Conflict.into())
+}
+
+/// Revokes a previous key: it is published no more, and what it signed verifies nowhere.
+pub async fn revoke(store: &AnyStore, id: &KeyId, moments: &dyn Moments) -> Result<(), Refusal> {
+    let keys = store.signing_keys().await?;
+    let key = keys
+        .iter()
+        .find(|key| key.record.id == *id)
+        .ok_or_else(|| Refusal::Missing(format!("there is no signing key {id}")))?;
+    if key.record.state != KeyState::Previous {
+        return Err(Refusal::Invalid(format!(
+            "the key is {}: only a previous key can be revoked; rotate first",
+            key.record.state.name()
+        )));
+    }
+    store.commit(vec![moved(key, KeyState::Revoked, moments.draw().now)]).await?;
+    Ok(())
+}
+
+fn moved(key: &Versioned<SigningKey>, state: KeyState, now: records::UnixTime) -> Write {
+    let next = SigningKey { state, state_since: now, ..key.record.clone() };
+    Write::ReplaceSigningKey(key.clone(), next)
+}

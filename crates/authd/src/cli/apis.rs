@@ -1,0 +1,164 @@
+//! `authd apis`: registering APIs.
+
+use clap::{Args, Subcommand};
+use records::{ApiScope, Lifetime, ResourceServer, ScopeToken, SecretText, SigningAlgorithm, TokenDialect};
+use serde_json::{Value, json};
+
+use super::local::LocalTenant;
+use super::{Failed, output};
+use crate::administration::resource_servers::{self, NewResourceServer, identifier_text};
+use crate::moment::SystemMoments;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Apis {
+    /// List the APIs
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Show one API
+    Show(Named),
+    /// Register an API
+    Create(Create),
+    /// Remove an API and the grants for it
+    #[command(visible_alias = "rm")]
+    Delete(Named),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    tenant: LocalTenant,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// The API's identifier or id
+    api: String,
+    #[command(flatten)]
+    tenant: LocalTenant,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// Shown to people
+    #[arg(short, long)]
+    name: String,
+    /// The audience of its tokens, compared byte for byte and fixed for ever
+    #[arg(short, long)]
+    identifier: String,
+    /// Its permissions, separated by commas; VALUE or VALUE=DESCRIPTION
+    #[arg(short, long, value_delimiter = ',', value_name = "SCOPES")]
+    scopes: Vec<String>,
+    /// How its tokens are signed: HS256, RS256, ES256 or EdDSA
+    #[arg(long, default_value = "RS256", value_name = "ALG")]
+    signing_alg: String,
+    /// A file that holds the HS256 key, at least 16 characters; drawn when absent
+    #[arg(long, value_name = "FILE")]
+    signing_secret_file: Option<std::path::PathBuf>,
+    /// How long its access tokens live, in seconds
+    #[arg(short = 'l', long, default_value_t = 86_400, value_name = "SECONDS")]
+    token_lifetime: u32,
+    /// Which claims its tokens carry: access_token (Auth0's) or rfc9068_profile
+    #[arg(long, default_value = "access_token", value_name = "DIALECT")]
+    token_dialect: String,
+    /// Allow refresh tokens for it
+    #[arg(short = 'o', long)]
+    offline_access: bool,
+    #[command(flatten)]
+    tenant: LocalTenant,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn object(api: &ResourceServer) -> Value {
+    json!({
+        "id": api.id.as_str(),
+        "name": api.name,
+        "identifier": identifier_text(&api.identifier),
+        "scopes": api.scopes.iter().map(|scope| scope.value.as_str()).collect::<Vec<_>>(),
+        "signing_alg": api.signing_algorithm.name(),
+        "token_lifetime": api.token_lifetime.0,
+        "token_dialect": api.token_dialect.name(),
+        "allow_offline_access": api.allow_offline_access,
+        "is_system": api.is_system,
+    })
+}
+
+fn scope(text: &str) -> Result<ApiScope, Failed> {
+    let (value, description) = text.split_once('=').unwrap_or((text, ""));
+    Ok(ApiScope { value: ScopeToken::parse(value)?, description: description.to_owned() })
+}
+
+pub(crate) async fn run(verb: Apis) -> Result<(), Failed> {
+    match verb {
+        Apis::List(list) => {
+            let store = list.tenant.open_store().await?;
+            let found = resource_servers::all(&store).await?;
+            let objects: Vec<_> = found.iter().map(|api| object(&api.record)).collect();
+            output::list(list.json, &["id", "identifier", "name", "signing_alg", "token_lifetime"], &objects);
+        }
+        Apis::Show(named) => {
+            let store = named.tenant.open_store().await?;
+            let found = resource_servers::find(&store, &named.api).await?;
+            output::show(named.json, &object(&found.record));
+        }
+        Apis::Create(create) => {
+            let signing_algorithm = SigningAlgorithm::from_name(&create.signing_alg).ok_or_else(|| {
+                Failed::Usage(format!(
+                    "--signing-alg {:?}: use HS256, RS256, ES256 or EdDSA",
+                    create.signing_alg
+                ))
+            })?;
+            let token_dialect = TokenDialect::from_name(&create.token_dialect).ok_or_else(|| {
+                Failed::Usage(format!(
+                    "--token-dialect {:?}: use access_token or rfc9068_profile",
+                    create.token_dialect
+                ))
+            })?;
+            let signing_secret = match &create.signing_secret_file {
+                Some(file) => Some(secret_from(file)?),
+                None => None,
+            };
+            let drawn = signing_algorithm == SigningAlgorithm::Hs256 && signing_secret.is_none();
+            let new = NewResourceServer {
+                scopes: create.scopes.iter().map(|text| scope(text)).collect::<Result<_, _>>()?,
+                signing_algorithm,
+                signing_secret,
+                token_lifetime: Lifetime(create.token_lifetime),
+                token_dialect,
+                allow_offline_access: create.offline_access,
+                ..NewResourceServer::named(&create.name, &create.identifier)
+            };
+            let store = create.tenant.open_store().await?;
+            let api = resource_servers::create(&store, new, &SystemMoments).await?;
+            let mut object = object(&api);
+            if drawn && let (Some(members), Some(secret)) = (object.as_object_mut(), &api.signing_secret) {
+                // Shown this once: the API needs it to check its tokens.
+                members.insert("signing_secret".to_owned(), json!(secret.expose()));
+            }
+            output::show(create.json, &object);
+        }
+        Apis::Delete(named) => {
+            let store = named.tenant.open_store().await?;
+            resource_servers::delete(&store, &named.api).await?;
+            if !named.json {
+                output::print(&format!("removed {}", named.api));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A secret from a file, without its line end. Not from an argument: those can be seen by every user of the machine.
+fn secret_from(file: &std::path::Path) -> Result<SecretText, Failed> {
+    let bytes = crate::files::read_private(file)?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| Failed::Failed(format!("{} does not hold text", file.display())))?;
+    Ok(SecretText::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}

@@ -1,0 +1,182 @@
+//! `authd apps`: registering applications.
+
+use clap::{Args, Subcommand};
+use records::{ApplicationType, Client, ClientId, GrantType, Lifetime, TokenEndpointAuthMethod};
+use serde_json::{Value, json};
+
+use super::local::LocalTenant;
+use super::{Failed, output};
+use crate::administration::clients::{self, NewClient};
+use crate::moment::SystemMoments;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Apps {
+    /// List the applications
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Show one application; secrets are never shown again
+    Show(Named),
+    /// Register an application; its secret is shown this once
+    Create(Create),
+    /// Give an application a new secret, shown this once
+    RotateSecret(RotateSecret),
+    /// Remove an application and its grants
+    #[command(visible_alias = "rm")]
+    Delete(Named),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    tenant: LocalTenant,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// The application's client_id
+    client_id: String,
+    #[command(flatten)]
+    tenant: LocalTenant,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// Shown to people
+    #[arg(short, long)]
+    name: String,
+    /// What kind of application it is: m2m, regular, spa or native
+    #[arg(short = 'y', long = "type", value_parser = ["m2m", "regular", "spa", "native"], default_value = "m2m")]
+    kind: String,
+    /// What it may ask for, separated by commas [default: by type]
+    #[arg(short, long, value_delimiter = ',', value_name = "GRANT_TYPES")]
+    grants: Vec<String>,
+    /// Where people are sent back to, separated by commas; compared exactly
+    #[arg(short, long, value_delimiter = ',', value_name = "URLS")]
+    callbacks: Vec<String>,
+    /// Origins that may receive web messages and call across origins, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "URLS")]
+    web_origins: Vec<String>,
+    /// Where logout may return to, separated by commas
+    #[arg(long, value_delimiter = ',', value_name = "URLS")]
+    logout_urls: Vec<String>,
+    /// It is run by somebody else: people are always asked for consent
+    #[arg(long)]
+    third_party: bool,
+    #[command(flatten)]
+    tenant: LocalTenant,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RotateSecret {
+    /// The application's client_id
+    client_id: String,
+    /// For how many more seconds the present secret is good
+    #[arg(long, default_value_t = 0, value_name = "SECONDS")]
+    overlap: u32,
+    #[command(flatten)]
+    tenant: LocalTenant,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn object(client: &Client) -> Value {
+    json!({
+        "client_id": client.id.as_str(),
+        "name": client.name,
+        "type": match client.application_type {
+            ApplicationType::Native => "native",
+            ApplicationType::SinglePage => "spa",
+            ApplicationType::RegularWeb => "regular_web",
+            ApplicationType::NonInteractive => "non_interactive",
+        },
+        "is_first_party": client.is_first_party,
+        "grant_types": client.grant_types.iter().map(|grant_type| grant_type.name()).collect::<Vec<_>>(),
+        "token_endpoint_auth_method": match client.token_endpoint_auth_method {
+            TokenEndpointAuthMethod::None => "none",
+            TokenEndpointAuthMethod::ClientSecretPost => "client_secret_post",
+            TokenEndpointAuthMethod::ClientSecretBasic => "client_secret_basic",
+        },
+        "callbacks": client.callbacks,
+        "web_origins": client.web_origins,
+        "allowed_logout_urls": client.allowed_logout_urls,
+    })
+}
+
+pub(crate) async fn run(verb: Apps) -> Result<(), Failed> {
+    match verb {
+        Apps::List(list) => {
+            let store = list.tenant.open_store().await?;
+            let found = clients::all(&store).await?;
+            let objects: Vec<_> = found.iter().map(|client| object(&client.record)).collect();
+            output::list(list.json, &["client_id", "name", "type", "grant_types"], &objects);
+        }
+        Apps::Show(named) => {
+            let store = named.tenant.open_store().await?;
+            let found = clients::find(&store, &ClientId::parse(&named.client_id)?).await?;
+            output::show(named.json, &object(&found.record));
+        }
+        Apps::Create(create) => {
+            let application_type = match create.kind.as_str() {
+                "regular" => ApplicationType::RegularWeb,
+                "spa" => ApplicationType::SinglePage,
+                "native" => ApplicationType::Native,
+                _ => ApplicationType::NonInteractive,
+            };
+            let mut grant_types = Vec::new();
+            for name in &create.grants {
+                grant_types.push(GrantType::from_name(name).ok_or_else(|| {
+                    let known: Vec<_> = GrantType::ALL.iter().map(|(_, name)| *name).collect();
+                    Failed::Usage(format!("--grants {name:?}: use {}", known.join(", ")))
+                })?);
+            }
+            let new = NewClient {
+                grant_types: Some(grant_types).filter(|grant_types| !grant_types.is_empty()),
+                callbacks: create.callbacks,
+                web_origins: create.web_origins,
+                allowed_logout_urls: create.logout_urls,
+                is_first_party: !create.third_party,
+                ..NewClient::of_type(application_type, &create.name)
+            };
+            let (stores, id) = create.tenant.open().await?;
+            let digest_key =
+                crate::keys::secret_digest_key(&stores, &id).map_err(crate::administration::Refusal::from)?;
+            let (client, secret) =
+                clients::create(&stores.tenant(&id), new, &digest_key, &SystemMoments).await?;
+            let mut object = object(&client);
+            if let (Some(members), Some(secret)) = (object.as_object_mut(), secret) {
+                members.insert("client_secret".to_owned(), json!(secret.expose()));
+            }
+            output::show(create.json, &object);
+        }
+        Apps::RotateSecret(rotate) => {
+            let client_id = ClientId::parse(&rotate.client_id)?;
+            let (stores, id) = rotate.tenant.open().await?;
+            let digest_key =
+                crate::keys::secret_digest_key(&stores, &id).map_err(crate::administration::Refusal::from)?;
+            let overlap = Lifetime(rotate.overlap);
+            let secret =
+                clients::rotate_secret(&stores.tenant(&id), &client_id, overlap, &digest_key, &SystemMoments)
+                    .await?;
+            let object = json!({ "client_id": client_id.as_str(), "client_secret": secret.expose() });
+            output::show(rotate.json, &object);
+        }
+        Apps::Delete(named) => {
+            let store = named.tenant.open_store().await?;
+            clients::delete(&store, &ClientId::parse(&named.client_id)?).await?;
+            if !named.json {
+                output::print(&format!("removed {}", named.client_id));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,118 @@
+//! `authd grants`: granting applications access to APIs.
+
+use clap::{Args, Subcommand};
+use records::{ClientGrant, ClientGrantId, ClientId, ScopeSet, SubjectType};
+use serde_json::{Value, json};
+use store::GrantsOf;
+
+use super::local::LocalTenant;
+use super::{Failed, output};
+use crate::administration::client_grants::{self, Granted};
+use crate::moment::SystemMoments;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Grants {
+    /// List the grants
+    #[command(visible_alias = "ls")]
+    List(List),
+    /// Let an application ask for an API's tokens
+    Create(Create),
+    /// Take a grant back; tokens that were issued live until they expire
+    #[command(visible_alias = "rm")]
+    Delete(Delete),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only this application's
+    #[arg(long, value_name = "CLIENT_ID")]
+    client_id: Option<String>,
+    #[command(flatten)]
+    tenant: LocalTenant,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    /// The application
+    #[arg(long, value_name = "CLIENT_ID")]
+    client_id: String,
+    /// The API, by identifier or id; the Management API is api/v2/
+    #[arg(short, long, value_name = "IDENTIFIER")]
+    audience: String,
+    /// The scopes, separated by commas or spaces
+    #[arg(short, long, value_name = "SCOPES", conflicts_with = "all_scopes")]
+    scopes: Option<String>,
+    /// Every scope of the API, also those it defines later
+    #[arg(long)]
+    all_scopes: bool,
+    #[command(flatten)]
+    tenant: LocalTenant,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    /// The grant's id
+    id: String,
+    #[command(flatten)]
+    tenant: LocalTenant,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn object(grant: &ClientGrant) -> Value {
+    json!({
+        "id": grant.id.as_str(),
+        "client_id": grant.client.as_str(),
+        "resource_server": grant.resource_server.as_str(),
+        "scopes": if grant.allow_all_scopes { "(all)".to_owned() } else { grant.scopes.to_string() },
+        "subject_type": grant.subject_type.name(),
+    })
+}
+
+pub(crate) async fn run(verb: Grants) -> Result<(), Failed> {
+    match verb {
+        Grants::List(list) => {
+            let client = list.client_id.as_deref().map(ClientId::parse).transpose()?;
+            let of = client.as_ref().map_or(GrantsOf::All, GrantsOf::Client);
+            let store = list.tenant.open_store().await?;
+            let found = client_grants::all(&store, of).await?;
+            let objects: Vec<_> = found.iter().map(|grant| object(&grant.record)).collect();
+            output::list(list.json, &["id", "client_id", "resource_server", "scopes"], &objects);
+        }
+        Grants::Create(create) => {
+            let client = ClientId::parse(&create.client_id)?;
+            let granted = if create.all_scopes {
+                Granted::Everything
+            } else {
+                Granted::Scopes(ScopeSet::parse(&create.scopes.unwrap_or_default().replace(',', " "))?)
+            };
+            let store = create.tenant.open_store().await?;
+            let grant = client_grants::create(
+                &store,
+                &client,
+                &create.audience,
+                SubjectType::Client,
+                &granted,
+                &SystemMoments,
+            )
+            .await?;
+            output::show(create.json, &object(&grant));
+        }
+        Grants::Delete(delete) => {
+            let id = ClientGrantId::parse(&delete.id)?;
+            let store = delete.tenant.open_store().await?;
+            client_grants::delete(&store, &id).await?;
+            if !delete.json {
+                output::print(&format!("removed {id}"));
+            }
+        }
+    }
+    Ok(())
+}

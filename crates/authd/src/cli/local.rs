@@ -1,0 +1,80 @@
+//! The store that a command works on: a data directory or a settings file, and one tenant of it.
+
+use std::path::PathBuf;
+
+use clap::Args;
+use records::TenantId;
+
+use super::Failed;
+use crate::administration::tenants;
+use crate::backend::{AnyStore, AnyStores};
+use crate::moment::SystemMoments;
+use crate::open::{self, IfMissing, SEALING_KEY_FILE};
+use crate::settings::Settings;
+
+/// Where the records are.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Local {
+    /// The data directory [default: ./authd-data]
+    #[arg(long, global = true, value_name = "DIR", conflicts_with = "config")]
+    data: Option<PathBuf>,
+    /// The settings file that names the data directory and the key-encryption key
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Where the records are, and whose.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct LocalTenant {
+    #[command(flatten)]
+    local: Local,
+    /// The tenant [default: the only one there is]
+    #[arg(short, long, global = true, value_name = "NAME")]
+    tenant: Option<String>,
+}
+
+/// The data directory unless said otherwise.
+pub(crate) const DATA: &str = "authd-data";
+
+impl Local {
+    /// Opens the stores; a database that does not exist is not made, unless asked for.
+    pub(crate) async fn open(&self, if_missing: IfMissing) -> Result<AnyStores, Failed> {
+        let (directory, key_file) = match &self.config {
+            Some(config) => {
+                let settings = Settings::load(config)?;
+                let key_file = settings.key_file();
+                (settings.store.directory, key_file)
+            }
+            None => {
+                let directory = self.data.clone().unwrap_or_else(|| PathBuf::from(DATA));
+                let key_file = directory.join(SEALING_KEY_FILE);
+                (directory, key_file)
+            }
+        };
+        Ok(open::stores(&directory, &key_file, if_missing, &SystemMoments).await?)
+    }
+}
+
+impl LocalTenant {
+    /// Opens the stores and chooses the tenant.
+    pub(crate) async fn open(&self) -> Result<(AnyStores, TenantId), Failed> {
+        let stores = self.local.open(IfMissing::Refuse).await?;
+        let id = match &self.tenant {
+            Some(name) => {
+                let id = TenantId::parse(name)?;
+                if stores.directory().tenant(&id).await.map_err(|error| error.to_string())?.is_none() {
+                    return Err(Failed::Failed(format!("there is no tenant {id}")));
+                }
+                id
+            }
+            None => tenants::only(&stores).await?,
+        };
+        Ok((stores, id))
+    }
+
+    /// Opens the tenant's store.
+    pub(crate) async fn open_store(&self) -> Result<AnyStore, Failed> {
+        let (stores, id) = self.open().await?;
+        Ok(stores.tenant(&id))
+    }
+}

@@ -1,0 +1,130 @@
+//! The command line: one verb a file (exit codes: 0 done, 1 failed, 2 wrong usage).
+
+mod apis;
+mod apps;
+mod dev;
+mod grants;
+mod init;
+mod keys;
+mod local;
+mod output;
+mod serve;
+mod tenants;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The self-hosted token service with Auth0's semantics.
+#[derive(Debug, Parser)]
+#[command(name = "authd", version, about, propagate_version = true, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve a ready-made development tenant on localhost, over http and https
+    Dev(dev::Dev),
+    /// Serve the tenants of a database
+    Serve(serve::Serve),
+    /// Write a settings file and a key-encryption key to start from
+    Init(init::Init),
+    /// Make tenants and map them to hosts
+    #[command(subcommand)]
+    Tenants(tenants::Tenants),
+    /// Register APIs: identifier, scopes, signing algorithm, token lifetime
+    #[command(subcommand)]
+    Apis(apis::Apis),
+    /// Register applications
+    #[command(subcommand)]
+    Apps(apps::Apps),
+    /// Grant applications access to APIs
+    #[command(subcommand)]
+    Grants(grants::Grants),
+    /// List, rotate and revoke a tenant's signing keys
+    #[command(subcommand)]
+    Keys(keys::Keys),
+    /// Look into tokens and check them
+    #[command(subcommand)]
+    Token(token::Token),
+}
+
+/// Why a command did not succeed.
+#[derive(Debug)]
+pub(crate) enum Failed {
+    /// Exit code 1.
+    Failed(String),
+    /// Exit code 2.
+    Usage(String),
+}
+
+impl From<String> for Failed {
+    fn from(text: String) -> Self {
+        Self::Failed(text)
+    }
+}
+
+impl From<crate::administration::Refusal> for Failed {
+    fn from(refusal: crate::administration::Refusal) -> Self {
+        match refusal {
+            crate::administration::Refusal::Invalid(text) => Self::Usage(text),
+            other => Self::Failed(other.to_string()),
+        }
+    }
+}
+
+impl From<records::Invalid> for Failed {
+    fn from(invalid: records::Invalid) -> Self {
+        Self::Usage(invalid.to_string())
+    }
+}
+
+/// Runs the command of this process's arguments.
+pub fn main() -> ExitCode {
+    // clap answers wrong usage itself, with exit code 2.
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("authd: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let done = runtime.block_on(async {
+        match arguments.verb {
+            Verb::Dev(verb) => dev::run(verb).await,
+            Verb::Serve(verb) => serve::run(verb).await,
+            Verb::Init(verb) => init::run(&verb),
+            Verb::Tenants(verb) => tenants::run(verb).await,
+            Verb::Apis(verb) => apis::run(verb).await,
+            Verb::Apps(verb) => apps::run(verb).await,
+            Verb::Grants(verb) => grants::run(verb).await,
+            Verb::Keys(verb) => keys::run(verb).await,
+            Verb::Token(verb) => token::run(verb).await,
+        }
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failed::Failed(text)) => {
+            eprintln!("authd: {text}");
+            ExitCode::FAILURE
+        }
+        Err(Failed::Usage(text)) => {
+            eprintln!("authd: {text}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Arguments::command().debug_assert();
+    }
+}

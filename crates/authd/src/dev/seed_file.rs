@@ -1,0 +1,403 @@
+//! `--seed FILE.yaml`: additions to the development tenant, in the format of Auth0's deploy CLI.
+
+use std::path::Path;
+
+use oauth_grants::SecretDigestKey;
+use records::{
+    ApiScope, ApplicationType, ClientId, ErrorProfile, GrantType, Lifetime, RotationType, ScopeSet,
+    ScopeToken, SigningAlgorithm, SubjectType, Tenant, TenantId, ThirdPartySecurityMode, TokenDialect,
+    TokenEndpointAuthMethod,
+};
+
+use super::yaml::{Members, Node, load};
+use crate::administration::client_grants::{self, Granted};
+use crate::administration::clients::{self, NewClient};
+use crate::administration::resource_servers::{self, NewResourceServer};
+use crate::administration::{Refusal, tenants};
+use crate::backend::{AnyStore, AnyStores};
+use crate::moment::Moments;
+
+/// What a file describes.
+#[derive(Debug, Default)]
+pub struct Additions {
+    tenant: TenantChanges,
+    resource_servers: Vec<NewResourceServer>,
+    clients: Vec<NewClient>,
+    client_grants: Vec<NewClientGrant>,
+}
+
+#[derive(Debug, Default)]
+struct TenantChanges {
+    friendly_name: Option<String>,
+    default_audience: Option<String>,
+    error_profile: Option<ErrorProfile>,
+}
+
+#[derive(Debug)]
+struct NewClientGrant {
+    line: usize,
+    /// A `client_id`, or the name of an application.
+    client: String,
+    audience: String,
+    subject_type: SubjectType,
+    granted: Granted,
+}
+
+/// Sections of the format that later parts of this server will take.
+const SECTIONS_BUILT_LATER: &[&str] = &[
+    "roles",
+    "databases",
+    "connections",
+    "users",
+    "actions",
+    "branding",
+    "pages",
+    "prompts",
+    "organizations",
+];
+
+/// Fields of an application that later parts of this server will take.
+const CLIENT_FIELDS_BUILT_LATER: &[&str] = &[
+    "allowed_origins",
+    "client_metadata",
+    "cross_origin_authentication",
+    "jwt_configuration",
+    "logo_uri",
+    "oidc_conformant",
+    "organization_usage",
+    "sso_disabled",
+];
+
+/// Reads a file. The error names the file and every mistake with its line.
+pub fn read(path: &Path) -> Result<Additions, String> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    parse(&text).map_err(|errors| format!("{}:\n  {}", path.display(), errors.join("\n  ")))
+}
+
+/// Reads a file's text; finds every mistake, not just the first.
+pub fn parse(text: &str) -> Result<Additions, Vec<String>> {
+    let Some(document) = load(text).map_err(|error| vec![error])? else { return Ok(Additions::default()) };
+    let mut additions = Additions::default();
+    let mut errors = Vec::new();
+    let mut sections = Node::root(&document).members("the file").map_err(|error| vec![error])?;
+    if let Some(node) = sections.member("tenant") {
+        match tenant(node) {
+            Ok(changes) => additions.tenant = changes,
+            Err(found) => errors.extend(found),
+        }
+    }
+    each(&mut sections, "resourceServers", &mut errors, &mut additions.resource_servers, resource_server);
+    each(&mut sections, "clients", &mut errors, &mut additions.clients, client);
+    each(&mut sections, "clientGrants", &mut errors, &mut additions.client_grants, client_grant);
+    if let Err(found) = sections.finish(SECTIONS_BUILT_LATER) {
+        errors.extend(found);
+    }
+    if errors.is_empty() { Ok(additions) } else { Err(errors) }
+}
+
+/// Reads every item of a section, collecting what is wrong with each.
+fn each<'y, T>(
+    sections: &mut Members<'y>,
+    name: &str,
+    errors: &mut Vec<String>,
+    found: &mut Vec<T>,
+    read: fn(Node<'y>) -> Result<T, Vec<String>>,
+) {
+    let Some(node) = sections.member(name) else { return };
+    match node.items(name) {
+        Ok(items) => {
+            for item in items {
+                match read(item) {
+                    Ok(value) => found.push(value),
+                    Err(mistakes) => errors.extend(mistakes),
+                }
+            }
+        }
+        Err(error) => errors.push(error),
+    }
+}
+
+fn one(error: String) -> Vec<String> {
+    vec![error]
+}
+
+fn at(line: usize, error: &dyn std::fmt::Display) -> Vec<String> {
+    vec![format!("line {line}: {error}")]
+}
+
+fn tenant(node: Node<'_>) -> Result<TenantChanges, Vec<String>> {
+    let mut members = node.members("tenant").map_err(one)?;
+    let owned = |text: Option<&str>| text.map(str::to_owned);
+    let changes = TenantChanges {
+        friendly_name: owned(members.text("friendly_name").map_err(one)?),
+        default_audience: owned(members.text("default_audience").map_err(one)?),
+        error_profile: members
+            .one_of(
+                "oauth_error_status",
+                &[("auth0", ErrorProfile::Auth0), ("rfc6749", ErrorProfile::Rfc6749)],
+            )
+            .map_err(one)?,
+    };
+    members.finish(&[
+        "flags",
+        "session_lifetime",
+        "idle_session_lifetime",
+        "default_directory",
+        "support_email",
+    ])?;
+    Ok(changes)
+}
+
+fn resource_server(node: Node<'_>) -> Result<NewResourceServer, Vec<String>> {
+    let mut members = node.members("an API").map_err(one)?;
+    let name = members.required("name").map_err(one)?;
+    members.called(name);
+    let identifier = members.required("identifier").map_err(one)?;
+    let mut new = NewResourceServer::named(name, identifier);
+    if let Some(node) = members.member("scopes") {
+        for item in node.items("scopes").map_err(one)? {
+            new.scopes.push(api_scope(item)?);
+        }
+    }
+    let algorithms: Vec<_> = SigningAlgorithm::ALL.iter().map(|(value, name)| (*name, *value)).collect();
+    let dialects: Vec<_> = TokenDialect::ALL.iter().map(|(value, name)| (*name, *value)).collect();
+    let mut read = || -> Result<(), String> {
+        new.signing_algorithm = members.one_of("signing_alg", &algorithms)?.unwrap_or(new.signing_algorithm);
+        new.token_dialect = members.one_of("token_dialect", &dialects)?.unwrap_or(new.token_dialect);
+        new.signing_secret = members.secret("signing_secret")?;
+        new.token_lifetime = members.seconds("token_lifetime")?.map_or(new.token_lifetime, Lifetime);
+        new.token_lifetime_for_web = members.seconds("token_lifetime_for_web")?.map(Lifetime);
+        new.allow_offline_access = members.boolean("allow_offline_access")?.unwrap_or(false);
+        new.skip_consent_for_verifiable_first_party_clients =
+            members.boolean("skip_consent_for_verifiable_first_party_clients")?.unwrap_or(false);
+        Ok(())
+    };
+    read().map_err(one)?;
+    members.finish(&["enforce_policies", "token_encryption", "subject_type_authorization"])?;
+    Ok(new)
+}
+
+fn api_scope(node: Node<'_>) -> Result<ApiScope, Vec<String>> {
+    let mut members = node.members("a scope").map_err(one)?;
+    let value = members.required("value").map_err(one)?;
+    let scope = ApiScope {
+        value: ScopeToken::parse(value).map_err(|invalid| at(node.line(), &invalid))?,
+        description: members.text("description").map_err(one)?.unwrap_or_default().to_owned(),
+    };
+    members.finish(&[])?;
+    Ok(scope)
+}
+
+fn client(node: Node<'_>) -> Result<NewClient, Vec<String>> {
+    const TYPES: &[(&str, ApplicationType)] = &[
+        ("native", ApplicationType::Native),
+        ("spa", ApplicationType::SinglePage),
+        ("regular_web", ApplicationType::RegularWeb),
+        ("non_interactive", ApplicationType::NonInteractive),
+    ];
+    const METHODS: &[(&str, TokenEndpointAuthMethod)] = &[
+        ("none", TokenEndpointAuthMethod::None),
+        ("client_secret_post", TokenEndpointAuthMethod::ClientSecretPost),
+        ("client_secret_basic", TokenEndpointAuthMethod::ClientSecretBasic),
+    ];
+    const MODES: &[(&str, ThirdPartySecurityMode)] =
+        &[("strict", ThirdPartySecurityMode::Strict), ("permissive", ThirdPartySecurityMode::Permissive)];
+    let mut members = node.members("an application").map_err(one)?;
+    let name = members.required("name").map_err(one)?;
+    members.called(name);
+    let application_type =
+        members.one_of("app_type", TYPES).map_err(one)?.unwrap_or(ApplicationType::RegularWeb);
+    let mut new = NewClient::of_type(application_type, name);
+    let id = members.text("client_id").map_err(one)?.map(ClientId::parse).transpose();
+    new.id = id.map_err(|invalid| at(node.line(), &invalid))?;
+    let mut read = || -> Result<(), String> {
+        new.secret = members.secret("client_secret")?;
+        new.is_first_party = members.boolean("is_first_party")?.unwrap_or(true);
+        new.token_endpoint_auth_method = members.one_of("token_endpoint_auth_method", METHODS)?;
+        new.third_party_security_mode =
+            members.one_of("third_party_security_mode", MODES)?.unwrap_or(new.third_party_security_mode);
+        new.callbacks = members.texts("callbacks")?.unwrap_or_default();
+        new.web_origins = members.texts("web_origins")?.unwrap_or_default();
+        new.allowed_logout_urls = members.texts("allowed_logout_urls")?.unwrap_or_default();
+        Ok(())
+    };
+    read().map_err(one)?;
+    if let Some(names) = members.texts("grant_types").map_err(one)? {
+        let mut grant_types = Vec::new();
+        for name in names {
+            let known = GrantType::from_name(&name);
+            grant_types.push(known.ok_or_else(|| at(node.line(), &format!("no such grant type: {name:?}")))?);
+        }
+        new.grant_types = Some(grant_types);
+    }
+    if let Some(node) = members.member("refresh_token") {
+        refresh_token(node, &mut new)?;
+    }
+    members.finish(CLIENT_FIELDS_BUILT_LATER)?;
+    Ok(new)
+}
+
+fn refresh_token(node: Node<'_>, new: &mut NewClient) -> Result<(), Vec<String>> {
+    let mut members = node.members("refresh_token").map_err(one)?;
+    let types = [("rotating", RotationType::Rotating), ("non-rotating", RotationType::NonRotating)];
+    if let Some(rotation) = members.one_of("rotation_type", &types).map_err(one)? {
+        new.refresh_token_rotation = rotation;
+    }
+    new.refresh_token_leeway = Lifetime(members.seconds("leeway").map_err(one)?.unwrap_or(0));
+    members.finish(&[
+        "expiration_type",
+        "token_lifetime",
+        "infinite_token_lifetime",
+        "idle_token_lifetime",
+        "infinite_idle_token_lifetime",
+    ])
+}
+
+fn client_grant(node: Node<'_>) -> Result<NewClientGrant, Vec<String>> {
+    let mut members = node.members("a client grant").map_err(one)?;
+    let line = node.line();
+    let client = members.required("client_id").map_err(one)?.to_owned();
+    let audience = members.required("audience").map_err(one)?.to_owned();
+    let types = [("client", SubjectType::Client), ("user", SubjectType::User)];
+    let subject_type = members.one_of("subject_type", &types).map_err(one)?.unwrap_or(SubjectType::Client);
+    let everything = members.boolean("allow_all_scopes").map_err(one)?.unwrap_or(false);
+    let scopes = members.texts("scope").map_err(one)?.unwrap_or_default();
+    let mut set = Vec::new();
+    for scope in &scopes {
+        set.push(ScopeToken::parse(scope).map_err(|invalid| at(line, &invalid))?);
+    }
+    members.finish(&["organization_usage", "allow_any_organization"])?;
+    let granted =
+        if everything { Granted::Everything } else { Granted::Scopes(set.into_iter().collect::<ScopeSet>()) };
+    Ok(NewClientGrant { line, client, audience, subject_type, granted })
+}
+
+/// Adds what the file describes; what exists is left as it is, so that a second start adds nothing.
+pub async fn apply(
+    stores: &AnyStores,
+    tenant: &TenantId,
+    additions: &Additions,
+    digest_key: &SecretDigestKey,
+    moments: &dyn Moments,
+) -> Result<(), Refusal> {
+    let changes = &additions.tenant;
+    tenants::update(stores, tenant, |present| {
+        let mut settings = present.settings.clone();
+        if let Some(name) = &changes.friendly_name {
+            settings.friendly_name.clone_from(name);
+        }
+        if let Some(audience) = &changes.default_audience {
+            settings.default_audience = Some(audience.clone()).filter(|audience| !audience.is_empty());
+        }
+        settings.error_profile = changes.error_profile.unwrap_or(settings.error_profile);
+        Ok(Tenant { settings, ..present })
+    })
+    .await?;
+    let store = stores.tenant(tenant);
+    for api in &additions.resource_servers {
+        existing_is_fine(resource_servers::create(&store, api.clone(), moments).await)?;
+    }
+    for client in &additions.clients {
+        // Without an id each start would make another one: the name is what tells them apart then.
+        if client.id.is_none() && client_named(&store, &client.name).await?.is_some() {
+            continue;
+        }
+        existing_is_fine(clients::create(&store, client.clone(), digest_key, moments).await)?;
+    }
+    for grant in &additions.client_grants {
+        let client = match ClientId::parse(&grant.client) {
+            Ok(id) if store.client_uncached(&id).await?.is_some() => id,
+            _ => client_named(&store, &grant.client).await?.ok_or_else(|| {
+                Refusal::Missing(format!("line {}: there is no application {:?}", grant.line, grant.client))
+            })?,
+        };
+        let (api, granted) = (&grant.audience, &grant.granted);
+        existing_is_fine(
+            client_grants::create(&store, &client, api, grant.subject_type, granted, moments).await,
+        )?;
+    }
+    Ok(())
+}
+
+fn existing_is_fine<T>(created: Result<T, Refusal>) -> Result<(), Refusal> {
+    match created {
+        Ok(_) | Err(Refusal::Exists(_)) => Ok(()),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+async fn client_named(store: &AnyStore, name: &str) -> Result<Option<ClientId>, Refusal> {
+    let found = clients::all(store).await?;
+    Ok(found.into_iter().find(|client| client.record.name == name).map(|client| client.record.id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: &str = r#"
+tenant:
+  friendly_name: Example
+  oauth_error_status: rfc6749
+resourceServers:
+  - name: Weather API
+    identifier: https://weather.example/
+    signing_alg: ES256
+    token_dialect: rfc9068_profile
+    token_lifetime: 60
+    scopes:
+      - value: read:weather
+        description: Read the weather
+clients:
+  - name: Weather Robot
+    client_id: weather-robot
+    client_secret: weather-robot-secret-0123456789
+    app_type: non_interactive
+    grant_types: [client_credentials]
+clientGrants:
+  - client_id: Weather Robot
+    audience: https://weather.example/
+    scope: [read:weather]
+"#;
+
+    #[test]
+    fn a_tenant_file_is_read() {
+        let additions = parse(FILE).unwrap();
+        assert_eq!(additions.tenant.error_profile, Some(ErrorProfile::Rfc6749));
+        assert_eq!(additions.resource_servers[0].token_lifetime, Lifetime(60));
+        assert_eq!(additions.resource_servers[0].signing_algorithm, SigningAlgorithm::Es256);
+        assert_eq!(additions.clients[0].grant_types, Some(vec![GrantType::ClientCredentials]));
+        assert_eq!(additions.client_grants[0].client, "Weather Robot");
+        assert!(parse("").unwrap().clients.is_empty());
+    }
+
+    #[test]
+    fn unknown_keys_are_reported_by_name_and_line_all_of_them() {
+        let errors = parse("tenant:\n  freindly_name: x\nresourceServers:\n  - name: a\n    identifier: b\n    colour: red\nnonsense: 1\nroles: []\n").unwrap_err();
+        let text = errors.join("\n");
+        assert!(text.contains("line 2: tenant: `freindly_name` is not a known key"), "{text}");
+        assert!(text.contains("line 6: an API \"a\": `colour` is not a known key"), "{text}");
+        assert!(text.contains("line 7: the file: `nonsense` is not a known key"), "{text}");
+        assert!(text.contains("line 8: the file: `roles` is not built yet"), "{text}");
+    }
+
+    #[test]
+    fn wrong_kinds_of_value_are_reported_with_their_line() {
+        for (file, expected) in [
+            ("clients: 7", "line 1: clients must be a list"),
+            ("clients:\n  - name: 7", "line 2: an application: `name` must be a text"),
+            ("clients:\n  - client_id: x", "line 2: an application: `name` is missing"),
+            ("clients:\n  - name: a\n    grant_types: [magic]", "no such grant type"),
+            ("resourceServers:\n  - name: a\n    identifier: b\n    token_lifetime: -1", "line 4"),
+            ("resourceServers:\n  - name: a\n    identifier: b\n    signing_alg: none", "use one of HS256"),
+            ("- 1", "line 1: the file must be a mapping"),
+            ("a: 1\na: 2", "line 2"),
+            ("a: [", "line"),
+            ("a: 1\n---\nb: 2", "more than one document"),
+        ] {
+            let errors = parse(file).unwrap_err().join("\n");
+            assert!(errors.contains(expected), "{file:?}: {errors}");
+        }
+    }
+}

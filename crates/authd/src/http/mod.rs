@@ -1,0 +1,8 @@
+//! HTTP: listeners, TLS, limits, routing, requests and responses (RFC 9110, RFC 9112, RFC 9113).
+
+pub mod limits;
+pub mod listener;
+pub mod request;
+pub mod response;
+pub mod router;
+pub mod tls;

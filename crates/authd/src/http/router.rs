@@ -1,0 +1,100 @@
+//! Routes: one row each; what is not here is 404, whatever its spelling (RFC 9110 §15.5.5, §15.5.6).
+
+use http::Method;
+
+/// What answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Endpoint {
+    /// `endpoints::token`
+    Token,
+    /// `endpoints::jwks`
+    Jwks,
+    /// `endpoints::discovery`, OpenID Connect Discovery
+    OpenIdConfiguration,
+    /// `endpoints::discovery`, RFC 8414
+    OauthAuthorizationServer,
+    /// `endpoints::health`, alive
+    Live,
+    /// `endpoints::health`, ready
+    Ready,
+}
+
+/// One path and what it takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Route {
+    /// The path, compared exactly.
+    pub path: &'static str,
+    /// What answers.
+    pub endpoint: Endpoint,
+    /// The methods it takes; others are 405 with these in `Allow`. `GET` includes `HEAD`.
+    pub methods: &'static [Method],
+    /// Whether it belongs to a tenant, and so needs one of a tenant's hosts. Health answers any host.
+    pub of_a_tenant: bool,
+}
+
+const GET: &[Method] = &[Method::GET, Method::HEAD];
+const POST: &[Method] = &[Method::POST];
+
+/// Every route of the public listeners.
+pub const ROUTES: &[Route] = &[
+    Route { path: "/oauth/token", endpoint: Endpoint::Token, methods: POST, of_a_tenant: true },
+    Route { path: "/.well-known/jwks.json", endpoint: Endpoint::Jwks, methods: GET, of_a_tenant: true },
+    Route {
+        path: "/.well-known/openid-configuration",
+        endpoint: Endpoint::OpenIdConfiguration,
+        methods: GET,
+        of_a_tenant: true,
+    },
+    Route {
+        path: "/.well-known/oauth-authorization-server",
+        endpoint: Endpoint::OauthAuthorizationServer,
+        methods: GET,
+        of_a_tenant: true,
+    },
+    Route { path: "/livez", endpoint: Endpoint::Live, methods: GET, of_a_tenant: false },
+    Route { path: "/readyz", endpoint: Endpoint::Ready, methods: GET, of_a_tenant: false },
+];
+
+/// The route of this exact path. No decoding, no normalisation: two spellings are two paths.
+pub fn route(path: &str) -> Option<&'static Route> {
+    ROUTES.iter().find(|route| route.path == path)
+}
+
+impl Route {
+    /// The value of the `Allow` field.
+    pub fn allow(&self) -> String {
+        self.methods.iter().map(Method::as_str).collect::<Vec<_>>().join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ht_07_other_spellings_of_a_path_are_not_found() {
+        assert!(route("/oauth/token").is_some());
+        for path in [
+            "//oauth/token",
+            "/oauth/token/",
+            "/oauth%2ftoken",
+            "/oauth/./token",
+            "/oauth/x/../token",
+            "/oauth;/token",
+            "/..;/oauth/token",
+            "/OAUTH/token",
+            "oauth/token",
+            "/oauth/token\0",
+            "",
+        ] {
+            assert!(route(path).is_none(), "{path:?}");
+        }
+    }
+
+    #[test]
+    fn every_route_stands_once() {
+        for (position, one) in ROUTES.iter().enumerate() {
+            assert!(ROUTES[position + 1..].iter().all(|other| other.path != one.path), "{}", one.path);
+        }
+    }
+}

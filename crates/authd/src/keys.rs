@@ -1,0 +1,218 @@
+//! A tenant's keys, parsed once and kept until the records change (RFC 7517).
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+use jwt_core::{Algorithm, JwkSet, Signer, TokenType};
+use oauth_grants::SecretDigestKey;
+use records::{
+    KeyId, KeyState, ResourceServer, SecretBytes, SigningAlgorithm, SigningKey, TenantId, TokenDialect,
+    UnixTime,
+};
+use store::SigningKeys;
+
+use crate::backend::AnyStores;
+use crate::failure::Failure;
+
+/// What one tenant signs with and publishes.
+#[derive(Debug)]
+pub struct TenantKeys {
+    /// The records that it was made from.
+    source: SigningKeys,
+    secret_digest_key: SecretDigestKey,
+    signers: Vec<(SigningAlgorithm, TokenDialect, Signer)>,
+    jwks: Bytes,
+    algorithms: Vec<SigningAlgorithm>,
+}
+
+/// Every tenant's keys.
+#[derive(Debug, Default)]
+pub struct Keys {
+    loaded: RwLock<HashMap<TenantId, Arc<TenantKeys>>>,
+}
+
+impl Keys {
+    /// The tenant's keys as the store has them now; parsed anew only when a record changed.
+    pub async fn of(&self, stores: &AnyStores, tenant: &TenantId) -> Result<Arc<TenantKeys>, Failure> {
+        let source = stores.tenant(tenant).signing_keys().await?;
+        {
+            let loaded = self.loaded.read().unwrap_or_else(PoisonError::into_inner);
+            if let Some(keys) = loaded.get(tenant).filter(|keys| Arc::ptr_eq(&keys.source, &source)) {
+                return Ok(Arc::clone(keys));
+            }
+        }
+        let keys = Arc::new(TenantKeys::load(source, secret_digest_key(stores, tenant)?)?);
+        let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
+        loaded.insert(tenant.clone(), Arc::clone(&keys));
+        Ok(keys)
+    }
+}
+
+impl TenantKeys {
+    fn load(source: SigningKeys, secret_digest_key: SecretDigestKey) -> Result<Self, Failure> {
+        let mut signers: Vec<(SigningAlgorithm, TokenDialect, Signer)> = Vec::new();
+        let mut published = Vec::new();
+        let mut algorithms = Vec::new();
+        // The newest current key of an algorithm signs, should there be two; the id settles a tie.
+        let mut records: Vec<&SigningKey> = source.iter().map(|versioned| &versioned.record).collect();
+        records.sort_by(|a, b| b.state_since.cmp(&a.state_since).then_with(|| a.id.cmp(&b.id)));
+        for record in records {
+            if record.state == KeyState::Revoked {
+                continue;
+            }
+            let failed = |why: &dyn std::fmt::Display| Failure::Unsigned(format!("key {}: {why}", record.id));
+            let key = jwt_core::SigningKey::from_pkcs8_der(
+                algorithm(record.algorithm),
+                record.private_key.expose(),
+            )
+            .map_err(|error| failed(&error))?;
+            published.extend(key.verifying_key().to_jwk(Some(record.id.as_str())));
+            if record.state != KeyState::Current || algorithms.contains(&record.algorithm) {
+                continue;
+            }
+            algorithms.push(record.algorithm);
+            for dialect in [TokenDialect::Auth0, TokenDialect::Rfc9068] {
+                let signer = Signer::new(key.clone(), token_type(dialect), Some(record.id.as_str()))
+                    .map_err(|error| failed(&error))?;
+                signers.push((record.algorithm, dialect, signer));
+            }
+        }
+        let jwks = Bytes::from(JwkSet::from_keys(published).to_json());
+        algorithms.sort_unstable();
+        Ok(Self { source, secret_digest_key, signers, jwks, algorithms })
+    }
+
+    /// The published set: every key but revoked ones, public members only.
+    pub fn jwks(&self) -> Bytes {
+        self.jwks.clone()
+    }
+
+    /// The key of the digests of the tenant's client secrets.
+    pub fn secret_digest_key(&self) -> &SecretDigestKey {
+        &self.secret_digest_key
+    }
+
+    /// The asymmetric algorithms that have a current key.
+    pub fn algorithms(&self) -> &[SigningAlgorithm] {
+        &self.algorithms
+    }
+
+    /// Signs with the key that this API's tokens are signed with.
+    pub fn with_signer_of<R>(
+        &self,
+        resource_server: &ResourceServer,
+        sign: impl FnOnce(&Signer) -> R,
+    ) -> Result<R, Failure> {
+        let dialect = resource_server.token_dialect;
+        if resource_server.signing_algorithm == SigningAlgorithm::Hs256 {
+            let signer = shared_secret_signer(resource_server)?;
+            return Ok(sign(&signer));
+        }
+        self.signers
+            .iter()
+            .find(|(algorithm, of, _)| *algorithm == resource_server.signing_algorithm && *of == dialect)
+            .map(|(_, _, signer)| sign(signer))
+            .ok_or_else(|| {
+                Failure::Unsigned(format!("no current {} key", resource_server.signing_algorithm.name()))
+            })
+    }
+}
+
+/// HS256 with the API's own secret, raw bytes, no `kid` (as Auth0: there is nothing published to point at).
+fn shared_secret_signer(resource_server: &ResourceServer) -> Result<Signer, Failure> {
+    let failed =
+        |why: &dyn std::fmt::Display| Failure::Unsigned(format!("API {}: {why}", resource_server.id));
+    let secret =
+        resource_server.signing_secret.as_ref().ok_or_else(|| failed(&"it has no signing secret"))?;
+    // Auth0 lets an API's owner choose 16 characters, where RFC 7518 §3.2 wants 32 bytes: those who chose so stay.
+    let key = jwt_core::SigningKey::dangerous_from_short_secret(Algorithm::Hs256, secret.expose().as_bytes())
+        .map_err(|error| failed(&error))?;
+    Signer::new(key, token_type(resource_server.token_dialect), None).map_err(|error| failed(&error))
+}
+
+/// The key of the digests of one tenant's client secrets.
+pub fn secret_digest_key(stores: &AnyStores, tenant: &TenantId) -> Result<SecretDigestKey, Failure> {
+    Ok(SecretDigestKey::new(&*stores.derive(&format!("client secret digests/{tenant}"))?))
+}
+
+/// Makes a new key pair. RSA takes tens of milliseconds: not on a request's path.
+pub fn generate(
+    algorithm_name: SigningAlgorithm,
+    state: KeyState,
+    now: UnixTime,
+) -> Result<SigningKey, Failure> {
+    let failed = |why: &dyn std::fmt::Display| Failure::Unsigned(format!("a key could not be made: {why}"));
+    let generated =
+        jwt_core::SigningKey::generate(algorithm(algorithm_name)).map_err(|error| failed(&error))?;
+    let thumbprint = generated.key().thumbprint().ok_or_else(|| failed(&"it has no thumbprint"))?;
+    Ok(SigningKey {
+        id: KeyId::parse(&thumbprint).map_err(|error| failed(&error))?,
+        algorithm: algorithm_name,
+        private_key: SecretBytes::new(generated.pkcs8_der().to_vec()),
+        state,
+        created_at: now,
+        state_since: now,
+    })
+}
+
+/// The library's name of a record's algorithm.
+pub fn algorithm(algorithm: SigningAlgorithm) -> Algorithm {
+    match algorithm {
+        SigningAlgorithm::Hs256 => Algorithm::Hs256,
+        SigningAlgorithm::Rs256 => Algorithm::Rs256,
+        SigningAlgorithm::Es256 => Algorithm::Es256,
+        SigningAlgorithm::EdDsa => Algorithm::EdDsa,
+    }
+}
+
+fn token_type(dialect: TokenDialect) -> TokenType {
+    match dialect {
+        TokenDialect::Auth0 => TokenType::Jwt,
+        TokenDialect::Rfc9068 => TokenType::AccessToken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use records::Versioned;
+
+    fn keys(records: Vec<SigningKey>) -> TenantKeys {
+        let source =
+            records.into_iter().map(|record| Versioned { record, version: records::Version(1) }).collect();
+        TenantKeys::load(source, SecretDigestKey::new(&[7; 32])).unwrap()
+    }
+
+    #[test]
+    fn kd_03_no_private_member_is_published() {
+        let made = [SigningAlgorithm::Rs256, SigningAlgorithm::Es256, SigningAlgorithm::EdDsa]
+            .map(|algorithm| generate(algorithm, KeyState::Current, UnixTime(1)).unwrap());
+        let jwks: serde_json::Value = serde_json::from_slice(&keys(made.to_vec()).jwks()).unwrap();
+        for key in jwks["keys"].as_array().unwrap() {
+            let members: Vec<_> = key.as_object().unwrap().keys().map(String::as_str).collect();
+            for member in &members {
+                assert!(["alg", "kty", "use", "kid", "n", "e", "crv", "x", "y"].contains(member), "{member}");
+            }
+            assert!(members.contains(&"kid") && members.contains(&"alg"));
+        }
+        assert_eq!(jwks["keys"].as_array().unwrap().len(), 3);
+    }
+
+    #[test]
+    fn next_and_previous_keys_are_published_but_do_not_sign() {
+        let next = generate(SigningAlgorithm::Es256, KeyState::Next, UnixTime(3)).unwrap();
+        let current = generate(SigningAlgorithm::Es256, KeyState::Current, UnixTime(2)).unwrap();
+        let previous = generate(SigningAlgorithm::Es256, KeyState::Previous, UnixTime(2)).unwrap();
+        let revoked = generate(SigningAlgorithm::Es256, KeyState::Revoked, UnixTime(2)).unwrap();
+        let (kid, gone) = (current.id.to_string(), revoked.id.to_string());
+        let keys = keys(vec![next, revoked, current, previous]);
+        let jwks = String::from_utf8(keys.jwks().to_vec()).unwrap();
+        assert_eq!(jwks.matches("\"kid\"").count(), 3);
+        assert!(!jwks.contains(&gone));
+        assert_eq!(keys.signers.len(), 2);
+        let token = keys.signers[0].2.sign(&serde_json::json!({"sub": "x"})).unwrap();
+        let (header, _) = jwt_core::dangerous_inspect(&token).unwrap();
+        assert!(header.contains(&kid), "{header}");
+    }
+}

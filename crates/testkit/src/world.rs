@@ -1,0 +1,174 @@
+//! The world: one server, two tenants, a fake clock.
+
+use std::sync::Arc;
+
+use authd::administration::client_grants::{self, Granted};
+use authd::administration::clients::{self, NewClient};
+use authd::administration::resource_servers::{self, NewResourceServer};
+use authd::administration::tenants;
+use authd::app::App;
+use authd::backend::{AnyBackend, AnyStore};
+use authd::http::limits::Limits;
+use authd::keys::secret_digest_key;
+use http::Method;
+use records::{
+    ApiScope, ApplicationType, ClientId, Origin, ResourceServer, ScopeSet, ScopeToken, SecretText,
+    SubjectType, TenantId, TenantSettings, UnixTime,
+};
+use store::{MemoryBackend, Sealer, SealingKeys, Stores};
+use store_sqlite::Sqlite;
+
+use crate::{Send, TestMoments};
+
+/// The two tenants and where they answer. Both hold the same names, so that a mix-up cannot go unseen.
+pub const TENANTS: [(&str, &str); 2] =
+    [("first", "https://first.example/"), ("second", "https://second.example/")];
+
+/// The backend that a world runs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum On {
+    /// In memory.
+    Memory,
+    /// SQLite, in a temporary directory.
+    Sqlite,
+}
+
+/// The whole server in one process.
+#[derive(Debug)]
+pub struct World {
+    app: Arc<App>,
+    moments: Arc<TestMoments>,
+    _directory: Option<tempfile::TempDir>,
+}
+
+/// The secret of every application that [`World::new`] makes, by tenant.
+fn secret_of(tenant: &str) -> String {
+    format!("secret-of-the-worker-of-{tenant}-0123456789abcdef")
+}
+
+impl World {
+    /// A world with two tenants. Each has the API `https://api.example/` with scopes `read` and `write`, and the
+    /// application `worker` with a client grant for `read`. Their secrets and keys differ.
+    pub async fn new(on: On) -> Self {
+        // 2026-01-01T00:00:00Z
+        let moments = Arc::new(TestMoments::new(UnixTime(1_767_225_600), 1));
+        let (backend, directory) = match on {
+            On::Memory => (AnyBackend::Memory(MemoryBackend::default()), None),
+            On::Sqlite => {
+                let directory = tempfile::tempdir().expect("there is a temporary directory");
+                let sqlite = Sqlite::open(directory.path().join("world.db")).expect("the database opens");
+                (AnyBackend::Sqlite(sqlite), Some(directory))
+            }
+        };
+        let sealer = Sealer::new(SealingKeys::new("test", [42; 32].into()));
+        let stores = Stores::open(backend, sealer).await.expect("the stores open");
+        for (name, origin) in TENANTS {
+            let id = TenantId::parse(name).unwrap();
+            let origins = vec![Origin::parse(origin).unwrap()];
+            tenants::create(&stores, &id, origins, TenantSettings::default(), &*moments).await.unwrap();
+        }
+        let app = Arc::new(App::new(stores, Arc::clone(&moments) as Arc<_>, Limits::default()));
+        let world = Self { app, moments, _directory: directory };
+        for (name, _) in TENANTS {
+            world.api(name, "https://api.example/", |_| {}).await;
+            world.machine(name, "worker", &secret_of(name)).await;
+            world.grant(name, "worker", "https://api.example/", "read").await;
+        }
+        world
+    }
+
+    /// The server.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The clock and the bytes.
+    pub fn moments(&self) -> &TestMoments {
+        &self.moments
+    }
+
+    /// A tenant's store.
+    pub fn store(&self, tenant: &str) -> AnyStore {
+        self.app.stores().tenant(&TenantId::parse(tenant).unwrap())
+    }
+
+    /// Where a tenant answers.
+    pub fn origin(tenant: &str) -> &'static str {
+        TENANTS.iter().find(|(name, _)| *name == tenant).expect("the tenant is one of the world's").1
+    }
+
+    /// The secret of a tenant's `worker`.
+    pub fn secret(tenant: &str) -> String {
+        secret_of(tenant)
+    }
+
+    /// Changes a tenant's settings.
+    pub async fn settings(&self, tenant: &str, change: impl Fn(&mut TenantSettings)) {
+        let id = TenantId::parse(tenant).unwrap();
+        tenants::update(self.app.stores(), &id, |mut present| {
+            change(&mut present.settings);
+            Ok(present)
+        })
+        .await
+        .unwrap();
+    }
+
+    /// Registers an API with the scopes `read` and `write`.
+    pub async fn api(
+        &self,
+        tenant: &str,
+        identifier: &str,
+        change: impl FnOnce(&mut NewResourceServer),
+    ) -> ResourceServer {
+        let mut new = NewResourceServer::named("An API", identifier);
+        new.scopes = ["read", "write"]
+            .map(|value| ApiScope { value: ScopeToken::parse(value).unwrap(), description: String::new() })
+            .to_vec();
+        change(&mut new);
+        resource_servers::create(&self.store(tenant), new, &*self.moments).await.unwrap()
+    }
+
+    /// Registers a machine-to-machine application.
+    pub async fn machine(&self, tenant: &str, client_id: &str, secret: &str) {
+        let mut new = NewClient::of_type(ApplicationType::NonInteractive, "A machine");
+        new.secret = Some(SecretText::new(secret.to_owned()));
+        self.client(tenant, client_id, new).await;
+    }
+
+    /// Registers an application.
+    pub async fn client(&self, tenant: &str, client_id: &str, mut new: NewClient) {
+        new.id = Some(ClientId::parse(client_id).unwrap());
+        let digest_key = secret_digest_key(self.app.stores(), &TenantId::parse(tenant).unwrap()).unwrap();
+        clients::create(&self.store(tenant), new, &digest_key, &*self.moments).await.unwrap();
+    }
+
+    /// Grants an application scopes of an API.
+    pub async fn grant(&self, tenant: &str, client_id: &str, audience: &str, scopes: &str) {
+        let client = ClientId::parse(client_id).unwrap();
+        let granted = Granted::Scopes(ScopeSet::parse(scopes).unwrap());
+        let store = self.store(tenant);
+        client_grants::create(&store, &client, audience, SubjectType::Client, &granted, &*self.moments)
+            .await
+            .unwrap();
+    }
+
+    /// A GET request to a tenant.
+    pub fn get(&self, tenant: &str, path: &str) -> Send<'_> {
+        self.request(Method::GET, tenant, path)
+    }
+
+    /// A POST request to a tenant.
+    pub fn post(&self, tenant: &str, path: &str) -> Send<'_> {
+        self.request(Method::POST, tenant, path)
+    }
+
+    /// A request to a tenant.
+    pub fn request(&self, method: Method, tenant: &str, path: &str) -> Send<'_> {
+        Send::new(self, method, Self::origin(tenant), path)
+    }
+
+    /// A request to an origin that may be nobody's.
+    pub fn request_at(&self, method: Method, origin: &str, path: &str) -> Send<'_> {
+        Send::new(self, method, origin, path)
+    }
+}
