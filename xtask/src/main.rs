@@ -5,6 +5,7 @@ mod ci;
 mod clients;
 mod demo;
 mod deny;
+mod forge;
 mod fuzz;
 mod install;
 mod layers;
