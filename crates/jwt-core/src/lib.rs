@@ -20,6 +20,8 @@ mod public_key;
 mod secret;
 mod signer;
 mod signing_key;
+#[cfg(test)]
+mod tests;
 mod token_type;
 mod unverified;
 mod verifier;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::algorithm::{Algorithm, Family};
-use crate::crypto::{self, PrivateKey, SignatureRoom};
+use crate::crypto::{self, LONGEST_SIGNATURE, PrivateKey, SignatureRoom};
 use crate::der;
 use crate::error::KeyError;
 use crate::jwk::JwkText;
@@ -135,6 +135,14 @@ impl SigningKey {
     pub(crate) fn from_private(algorithm: Algorithm, private: PrivateKey) -> Result<Self, KeyError> {
         let bytes = private.public_bytes().ok_or(KeyError::AlgorithmMismatch)?;
         let public = VerifyingKey::from_numbers(algorithm, PublicNumbers::from_backend(algorithm, bytes)?)?;
+        if matches!(private, PrivateKey::Rsa(..)) {
+            // The backends take some inconsistent RSA numbers and fail at the first signature: make it now.
+            let mut room = [0; LONGEST_SIGNATURE];
+            let signature = private.sign(b"", &mut room).ok_or(KeyError::Inconsistent)?;
+            if !public.verify_bytes(b"", signature) {
+                return Err(KeyError::Inconsistent);
+            }
+        }
         Ok(Self { inner: Arc::new(Inner { private, public }) })
     }
 

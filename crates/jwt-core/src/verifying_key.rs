@@ -196,6 +196,10 @@ impl VerifyingKey {
         }
     }
 
+    pub(crate) fn verify_bytes(&self, message: &[u8], signature: &[u8]) -> bool {
+        self.inner.key.verifies(message, signature)
+    }
+
     #[inline]
     fn verify_in(&self, message: &[u8], signature: &[u8], room: &mut [u8]) -> bool {
         let Ok(signature) = base64url::decode_into(signature, room) else { return false };
