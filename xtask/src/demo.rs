@@ -1,4 +1,4 @@
-//! The demo: authd and a small geocoding API as processes, and the answers that good and bad tokens get (RFC 6750 §3).
+//! The demo: authd and a geocoding API as processes, and what good and bad tokens get (RFC 6750 §3).
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -125,7 +125,16 @@ fn story(authd: &Authd, example: &PathBuf, scratch: &Scratch) -> Result<(), Fail
     if !refused.header("www-authenticate").is_some_and(|said| said.contains("scope=\"geocode\"")) {
         return failed("the challenge does not name the scope that is needed");
     }
-    expires(authd, &Api::start(example, issuer, SHORT, scratch)?)
+    expires(authd, &Api::start(example, issuer, SHORT, scratch)?)?;
+
+    // Nothing listens on port 1. Nobody is told that a token is bad when nobody can say so.
+    let lonely = Api::start(example, "http://localhost:1/", API, scratch)?;
+    let answer = lonely.call(&[&bearer])?;
+    expect("a good token while the issuer is away:", &answer, 503, None)?;
+    match answer.header("retry-after") {
+        Some(_) => Ok(()),
+        None => failed("the answer does not say when to try again"),
+    }
 }
 
 /// A token that is accepted first and refused as soon as its second is over.

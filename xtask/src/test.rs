@@ -28,8 +28,8 @@ const LIBRARIES: &[Library] = &[
     Library { name: "xtask", runs: PLAIN },
 ];
 
-/// Runs every step; the first failure ends the run. The last step is the whole server's tests, so that the output
-/// ends with cargo's own closing lines.
+/// Runs every step; the first failure ends the run. The last step is the whole server's tests, so that the
+/// output ends with cargo's own closing lines.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     if !arguments.is_empty() {
         return Err(Failure::Usage("takes no arguments".to_owned()));

@@ -126,7 +126,7 @@ fn caption(file: &SourceFile) -> Option<String> {
     let good = first.strip_prefix("//! ").is_some_and(|words| {
         words.len() >= 10
             && (words.ends_with('.') || words.ends_with(".)"))
-            && words.chars().next().is_some_and(|c| c.is_uppercase() || !c.is_alphabetic())
+            && (words.chars().next().is_some_and(|c| !c.is_lowercase()) || words.starts_with("authd"))
             && words.matches('(').count() == words.matches(')').count()
             && words != "Placeholder."
     });

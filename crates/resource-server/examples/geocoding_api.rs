@@ -5,8 +5,9 @@
 //! curl -H "Authorization: Bearer $TOKEN" 'http://127.0.0.1:PORT/geocode?address=Pariser+Platz,+Berlin'
 //! ```
 //!
-//! It listens on 127.0.0.1 only and prints its address. It knows the world's geography by the dozen; the rest is as
-//! a real API would do it: the issuer's keys come from discovery, are kept, and are fetched again when needed.
+//! It listens on 127.0.0.1 only and prints its address. It knows the world's geography by the dozen; the rest
+//! is as a real API would do it: the issuer's keys come from discovery, are kept, and are fetched again when
+//! needed.
 
 use std::convert::Infallible;
 use std::error::Error;

@@ -50,8 +50,8 @@ pub enum Denial {
     InvalidToken(TokenRefusal),
     /// The token is valid and lacks a scope: the scopes that are required.
     InsufficientScope(ScopeSet),
-    /// Nobody can say whether the token is valid, because the issuer's keys cannot be had: try again after this
-    /// many seconds.
+    /// Nobody can say whether the token is valid, because the issuer's keys cannot be had: try again after
+    /// this many seconds.
     Unavailable(u64),
 }
 

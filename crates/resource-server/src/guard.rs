@@ -24,11 +24,12 @@ impl<'a> Presented<'a> {
         }
     }
 
-    /// The id of the key that the token names, to look up in a [`JwksCache`](crate::JwksCache). Nobody vouches for
-    /// it.
+    /// The id of the key that the token names, to look up in a [`JwksCache`](crate::JwksCache). Nobody
+    /// vouches for it.
     ///
     /// # Errors
-    /// [`Denial::InvalidToken`] for a token whose header no verifier would accept: no key needs to be fetched for it.
+    /// [`Denial::InvalidToken`] for a token whose header no verifier would accept: no key needs to be fetched
+    /// for it.
     pub fn key_id(&self) -> Result<Option<String>, Denial> {
         jwt_core::peek_key_id(self.0.as_str()).map_err(|refusal| invalid(refusal.into()))
     }

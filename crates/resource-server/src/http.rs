@@ -29,7 +29,8 @@ pub fn authorize(
     presented(headers)?.verify(verifier, required, now_unix_seconds)
 }
 
-/// Answers a denied request: status, `WWW-Authenticate`, and the error again as JSON for people who look at bodies.
+/// Answers a denied request: status, `WWW-Authenticate`, and the error again as JSON for people who look at
+/// bodies.
 #[must_use]
 pub fn respond(denial: &Denial, realm: &Realm) -> Response<String> {
     let body = match (denial.error_code(), denial.description()) {

@@ -13,7 +13,8 @@ pub struct Timing {
     pub max_age: u64,
     /// Keys that could not be refreshed serve until they are this old. Default: 86400.
     pub max_stale: u64,
-    /// The least time between two fetches while there are keys, whatever unknown keys tokens name. Default: 60.
+    /// The least time between two fetches while there are keys, whatever unknown keys tokens name. Default:
+    /// 60.
     pub min_interval: u64,
     /// The least time between two fetches while there are no keys at all. Default: 5.
     pub retry_interval: u64,
@@ -49,7 +50,8 @@ pub enum Lookup {
 #[must_use]
 pub struct Ticket(u64);
 
-/// The keys of one issuer for one API. It does no I/O and reads no clock: a caller fetches when it is told to.
+/// The keys of one issuer for one API. It does no I/O and reads no clock: a caller fetches when it is told
+/// to.
 ///
 /// However many tokens name keys that do not exist, the issuer sees one request per [`Timing::min_interval`].
 #[derive(Debug)]
@@ -148,7 +150,8 @@ impl JwksCache {
     }
 }
 
-/// The seconds since an event. A clock that was set back counts as a long time: better one fetch too many than none.
+/// The seconds since an event. A clock that was set back counts as a long time: better one fetch too many
+/// than none.
 fn elapsed(since: u64, now: u64) -> u64 {
     now.checked_sub(since).unwrap_or(u64::MAX)
 }

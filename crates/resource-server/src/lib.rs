@@ -1,4 +1,4 @@
-//! An API's side of OAuth 2.0: verifies access tokens, checks scopes, writes the challenge (RFC 6750, RFC 9068).
+//! An API's side: verifies access tokens, checks scopes, writes the challenge (RFC 6750, RFC 9068).
 #![doc = include_str!("../README.md")]
 
 mod bearer;

@@ -26,7 +26,8 @@ impl Expectations {
     /// States the issuer, the API's own identifier, and the algorithms that the API was configured with.
     ///
     /// Issuer and audience are compared byte for byte: a trailing slash matters. A token signed with another
-    /// algorithm is refused even when the issuer publishes a key for it. Without algorithms no token is accepted.
+    /// algorithm is refused even when the issuer publishes a key for it. Without algorithms no token is
+    /// accepted.
     #[must_use]
     pub fn new(issuer: &str, audience: &str, algorithms: &[Algorithm]) -> Self {
         Self {
@@ -45,15 +46,16 @@ impl Expectations {
         self
     }
 
-    /// Accepts only tokens of `typ` `at+jwt`, with every claim that RFC 9068 §2.2 requires. If not called, Auth0's
-    /// own dialect is accepted too: `typ` `JWT`, with `azp` in place of `client_id`.
+    /// Accepts only tokens of `typ` `at+jwt`, with every claim that RFC 9068 §2.2 requires. If not called,
+    /// Auth0's own dialect is accepted too: `typ` `JWT`, with `azp` in place of `client_id`.
     #[must_use]
     pub fn rfc9068_only(mut self) -> Self {
         self.rfc9068_only = true;
         self
     }
 
-    /// Makes a verifier over the issuer's published keys. Keys of other algorithms than the API's are left out.
+    /// Makes a verifier over the issuer's published keys. Keys of other algorithms than the API's are left
+    /// out.
     ///
     /// # Errors
     /// [`KeyError::DuplicateKeyId`] for two different keys with one id and algorithm.
@@ -65,8 +67,8 @@ impl Expectations {
     /// Makes a verifier over a secret that the API shares with its issuer, for one of the HMAC algorithms.
     ///
     /// # Errors
-    /// [`KeyError::AlgorithmMismatch`] unless the API was configured with exactly one algorithm, of the HMAC family;
-    /// [`KeyError::TooShort`] for a secret shorter than the algorithm's hash (RFC 7518 §3.2).
+    /// [`KeyError::AlgorithmMismatch`] unless the API was configured with exactly one algorithm, of the HMAC
+    /// family; [`KeyError::TooShort`] for a secret shorter than the algorithm's hash (RFC 7518 §3.2).
     pub fn with_secret(&self, secret: &[u8]) -> Result<AccessTokenVerifier, KeyError> {
         let [algorithm] = &*self.algorithms else { return Err(KeyError::AlgorithmMismatch) };
         Ok(self.with_key_set(VerifyingKey::from_secret(*algorithm, secret)?.into()))
@@ -131,7 +133,8 @@ pub enum TokenRefusal {
     NotAnAccessToken(&'static str),
     /// A claim that every access token has is missing: the claim's name.
     MissingClaim(&'static str),
-    /// The token is bound to a key or certificate of its sender, and a bearer has shown neither (RFC 9449 §7.1).
+    /// The token is bound to a key or certificate of its sender, and a bearer has shown neither (RFC 9449
+    /// §7.1).
     SenderConstrained,
 }
 
