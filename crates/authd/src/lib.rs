@@ -1,4 +1,4 @@
-//! authd, the server: HTTP, clock, entropy, settings, command line. What it decides is decided elsewhere.
+//! authd, the server: HTTP, clock, entropy, settings, command line; decisions are made elsewhere (RFC 6749).
 //!
 //! `ARCHITECTURE.md` has the map. [`app::App`] answers requests; everything in it is handed its time and randomness.
 

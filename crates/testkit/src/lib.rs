@@ -2,6 +2,16 @@
 //!
 //! A [`World`] is authd itself, without sockets: requests go through the host check, the router, the endpoints, the
 //! decisions and a real storage backend. Only time and randomness are the test's.
+//!
+//! ```
+//! use testkit::{On, World};
+//!
+//! # tokio::runtime::Runtime::new().unwrap().block_on(async {
+//! let world = World::new(On::Memory).await;
+//! let discovery = world.get("first", "/.well-known/openid-configuration").send().await;
+//! assert_eq!(discovery.json()["issuer"], "https://first.example/");
+//! # });
+//! ```
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
