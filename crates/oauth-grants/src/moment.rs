@@ -106,6 +106,8 @@ mod tests {
             moment(1).child("jti").bytes("jti"),
             moment(1).child("a").bytes("jti"),
             moment(1).child("b").bytes("jti"),
+            // What is handed out under a label is not the seed of the child of that label.
+            Moment::new(moment(1).now, moment(1).bytes("a")).bytes("jti"),
         ];
         for (position, bytes) in different.iter().enumerate() {
             assert_ne!(same, *bytes, "{position}");

@@ -193,11 +193,12 @@ fn json_nests_sixteen_levels_and_no_deeper() {
     assert_eq!(json(nested(17).as_bytes()), Err(ParamsRefusal::TooDeep));
     assert_eq!(json("[".repeat(1 << 20).as_bytes()), Err(ParamsRefusal::TooDeep));
     assert_eq!(json("{\"a\":".repeat(1 << 18).as_bytes()), Err(ParamsRefusal::TooDeep));
-    // Brackets in strings are text, also after an escaped quotation mark.
-    assert_eq!(
-        json(br#"{"scope":"[[[[[[[[[[[[[[[[[[[[\"[[[[\\"}"#),
-        one("scope", r#"[[[[[[[[[[[[[[[[[[[["[[[[\"#)
-    );
+    // Brackets in strings are text, also after an escaped quotation mark; after an escaped backslash they are not.
+    let brackets = "[".repeat(20);
+    let text = json(format!(r#"{{"scope":"{brackets}\"{brackets}\\"}}"#).as_bytes());
+    assert_eq!(text, one("scope", &format!(r#"{brackets}"{brackets}\"#)));
+    let after = format!(r#"{{"scope":"\\","x":{brackets}}}"#);
+    assert_eq!(json(after.as_bytes()), Err(ParamsRefusal::TooDeep));
 }
 
 #[test]
