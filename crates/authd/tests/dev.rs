@@ -133,6 +133,14 @@ fn what_the_command_line_changes_the_running_server_sees_and_a_crash_does_not_lo
     let server = Server::dev_with(data.path(), &port, &[]);
     assert_eq!(server.ask(&request).0, 200, "what was acknowledged before the crash is there");
 
+    done(&["apis", "update", "urn:new", "--token-lifetime", "60", "--data", directory]);
+    let body = eventually(|| server.ask(&request).1, |body| body.contains("\"expires_in\":60"));
+    assert!(body.contains("\"expires_in\":60"), "{body}");
+    done(&["apps", "update", "geocoding-worker", "--grants", "refresh_token", "--data", directory]);
+    assert_eq!(eventually(|| server.ask(&request).0, |status| *status == 403), 403);
+    done(&["apps", "update", "geocoding-worker", "--grants", "client_credentials", "--data", directory]);
+    assert_eq!(eventually(|| server.ask(&request).0, |status| *status == 200), 200);
+
     // And back again: what is removed counts in the running server too.
     done(&["apis", "delete", "urn:new", "--data", directory]);
     assert_eq!(eventually(|| server.ask(&request).0, |status| *status == 403), 403);

@@ -181,6 +181,39 @@ async fn the_lifetime_setting_holds_for_new_tokens_only() {
 }
 
 #[tokio::test]
+async fn what_is_changed_about_an_api_holds_for_the_next_token() {
+    use authd::administration::resource_servers::update;
+    let world = World::new(On::Sqlite).await;
+    let (first, store) = (ask(&world, &request("first")).await.access_token(), world.store("first"));
+    let changed = update(
+        &store,
+        API,
+        |mut api| {
+            api.token_lifetime = Lifetime(60);
+            api.signing_algorithm = SigningAlgorithm::EdDsa;
+            Ok(api)
+        },
+        world.moments(),
+    );
+    assert_eq!(changed.await.unwrap().token_lifetime_for_web, Lifetime(60), "never longer than the lifetime");
+    let reply = ask(&world, &request("first")).await;
+    assert_eq!(reply.json()["expires_in"], 60);
+    verified(&world, &reply.access_token(), API, Algorithm::EdDsa).await;
+    verified(&world, &first, API, Algorithm::Rs256).await;
+
+    let refused = update(
+        &store,
+        "api/v2/",
+        |mut api| {
+            api.scopes.clear();
+            Ok(api)
+        },
+        world.moments(),
+    );
+    assert!(refused.await.is_err(), "a system API keeps its scopes");
+}
+
+#[tokio::test]
 async fn an_unknown_api_a_missing_grant_an_unlisted_scope_and_a_missing_audience_are_told_apart() {
     let world = World::new(On::Memory).await;
     world.api("first", "urn:ungranted", |_| {}).await;

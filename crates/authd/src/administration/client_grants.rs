@@ -1,7 +1,11 @@
 //! Granting applications access to APIs (Auth0's client grants).
 
+use std::sync::Arc;
+
 use oauth_grants::generate;
-use records::{ClientGrant, ClientId, ScopeSet, SubjectType, Versioned, Write};
+use records::{
+    ClientGrant, ClientGrantId, ClientId, ResourceServer, ScopeSet, SubjectType, Versioned, Write,
+};
 use store::{CommitError, GrantsOf};
 
 use super::{ATTEMPTS, Refusal, clients, resource_servers};
@@ -17,6 +21,49 @@ pub enum Granted {
     Everything,
 }
 
+impl Granted {
+    /// What the grant records: the scopes, and whether it is all of them.
+    fn within(&self, api: &ResourceServer) -> Result<(ScopeSet, bool), Refusal> {
+        match self {
+            Self::Everything => Ok((ScopeSet::default(), true)),
+            Self::Scopes(scopes) => {
+                let unknown = scopes.difference(&api.scope_set());
+                if !unknown.is_empty() {
+                    return Err(Refusal::Invalid(format!(
+                        "the API {} does not define: {unknown}",
+                        resource_servers::identifier_text(&api.identifier)
+                    )));
+                }
+                Ok((scopes.clone(), false))
+            }
+        }
+    }
+}
+
+/// Changes how much is granted; returns the new state. Tokens that were issued stay as they are.
+pub async fn update(store: &AnyStore, id: &ClientGrantId, granted: &Granted) -> Result<ClientGrant, Refusal> {
+    for _ in 0..ATTEMPTS {
+        let present = find(store, id).await?;
+        let api = resource_servers::find(store, present.record.resource_server.as_str()).await?;
+        let (scopes, allow_all_scopes) = granted.within(&api.record)?;
+        let next = ClientGrant { scopes, allow_all_scopes, ..present.record.clone() };
+        match store.commit(vec![Write::ReplaceClientGrant((*present).clone(), next.clone())]).await {
+            Ok(()) => return Ok(next),
+            Err(CommitError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CommitError::Conflict.into())
+}
+
+/// The grant, or a refusal that names it.
+async fn find(store: &AnyStore, id: &ClientGrantId) -> Result<Arc<Versioned<ClientGrant>>, Refusal> {
+    store
+        .client_grant_by_id(id)
+        .await?
+        .ok_or_else(|| Refusal::Missing(format!("there is no client grant {id}")))
+}
+
 /// Grants an application access to an API, named by identifier or id.
 pub async fn create(
     store: &AnyStore,
@@ -30,19 +77,7 @@ pub async fn create(
         let moment = moments.draw();
         let client = clients::find(store, client).await?;
         let api = resource_servers::find(store, api).await?;
-        let (scopes, allow_all_scopes) = match granted {
-            Granted::Everything => (ScopeSet::default(), true),
-            Granted::Scopes(scopes) => {
-                let unknown = scopes.difference(&api.record.scope_set());
-                if !unknown.is_empty() {
-                    return Err(Refusal::Invalid(format!(
-                        "the API {} does not define: {unknown}",
-                        resource_servers::identifier_text(&api.record.identifier)
-                    )));
-                }
-                (scopes.clone(), false)
-            }
-        };
+        let (scopes, allow_all_scopes) = granted.within(&api.record)?;
         if store.client_grant(&client.record.id, &api.record.id, subject_type).await?.is_some() {
             return Err(Refusal::Exists(format!(
                 "the application {} has a grant of that kind for the API {}",
@@ -74,13 +109,16 @@ pub async fn create(
 }
 
 /// Removes a grant.
-pub async fn delete(store: &AnyStore, id: &records::ClientGrantId) -> Result<(), Refusal> {
-    let present = store
-        .client_grant_by_id(id)
-        .await?
-        .ok_or_else(|| Refusal::Missing(format!("there is no client grant {id}")))?;
-    store.commit(vec![Write::DeleteClientGrant((*present).clone())]).await?;
-    Ok(())
+pub async fn delete(store: &AnyStore, id: &ClientGrantId) -> Result<(), Refusal> {
+    for _ in 0..ATTEMPTS {
+        let present = find(store, id).await?;
+        match store.commit(vec![Write::DeleteClientGrant((*present).clone())]).await {
+            Ok(()) => return Ok(()),
+            Err(CommitError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CommitError::Conflict.into())
 }
 
 /// All grants of these, by id.

@@ -91,9 +91,6 @@ pub async fn create(
     digest_key: &SecretDigestKey,
     moments: &dyn Moments,
 ) -> Result<(Client, Option<SecretText>), Refusal> {
-    if new.name.trim().is_empty() || new.name.len() > 200 || new.name.contains(['<', '>']) {
-        return Err(Refusal::Invalid("the name must be 1 to 200 bytes without < and >".to_owned()));
-    }
     let moment = moments.draw();
     let id = match new.id {
         Some(id) => id,
@@ -104,13 +101,6 @@ pub async fn create(
     grant_types.sort_unstable();
     grant_types.dedup();
     let is_public = method == TokenEndpointAuthMethod::None;
-    if is_public && grant_types.contains(&GrantType::ClientCredentials) {
-        //= RFC 6749 §4.4
-        return Err(Refusal::Invalid(
-            "a public application cannot have client_credentials: it has no secret to prove itself with"
-                .to_owned(),
-        ));
-    }
     let secret = match (is_public, new.secret) {
         (true, None) => None,
         (true, Some(_)) => return Err(Refusal::Invalid("a public application has no secret".to_owned())),
@@ -137,6 +127,7 @@ pub async fn create(
         refresh_token_leeway: new.refresh_token_leeway,
         created_at: moment.now,
     };
+    check(&client)?;
     match store.commit(vec![Write::CreateClient(client.clone())]).await {
         Ok(()) => Ok((client, secret)),
         Err(CommitError::Conflict) => Err(Refusal::Exists(format!("an application {} exists", client.id))),
@@ -187,6 +178,46 @@ pub async fn rotate_secret(
         }
     }
     Err(CommitError::Conflict.into())
+}
+
+/// Changes an application by a pure function of its present state; returns the new state. Its id, its secrets and
+/// whether it is public are kept whatever the function says.
+pub async fn update(
+    store: &AnyStore,
+    id: &ClientId,
+    change: impl Fn(Client) -> Client,
+) -> Result<Client, Refusal> {
+    for _ in 0..ATTEMPTS {
+        let present = find(store, id).await?;
+        let mut next = change(present.record.clone());
+        next.id = present.record.id.clone();
+        next.secrets = present.record.secrets.clone();
+        next.token_endpoint_auth_method = present.record.token_endpoint_auth_method;
+        next.grant_types.sort_unstable();
+        next.grant_types.dedup();
+        check(&next)?;
+        match store.commit(vec![Write::ReplaceClient((*present).clone(), next.clone())]).await {
+            Ok(()) => return Ok(next),
+            Err(CommitError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CommitError::Conflict.into())
+}
+
+/// What holds for every application, new or changed.
+fn check(client: &Client) -> Result<(), Refusal> {
+    if client.name.trim().is_empty() || client.name.len() > 200 || client.name.contains(['<', '>']) {
+        return Err(Refusal::Invalid("the name must be 1 to 200 bytes without < and >".to_owned()));
+    }
+    if client.is_public() && client.grant_types.contains(&GrantType::ClientCredentials) {
+        //= RFC 6749 §4.4
+        return Err(Refusal::Invalid(
+            "a public application cannot have client_credentials: it has no secret to prove itself with"
+                .to_owned(),
+        ));
+    }
+    Ok(())
 }
 
 /// Removes an application and its grants.

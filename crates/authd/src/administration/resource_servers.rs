@@ -78,37 +78,82 @@ pub async fn create(
     }
 }
 
-fn validate(new: NewResourceServer, moments: &dyn Moments) -> Result<ResourceServer, Refusal> {
+/// Changes an API by a pure function of its present state; returns the new state. Tokens that were issued stay as they
+/// are. What never changes (id, identifier, whether it is a system API) is kept whatever the function says.
+///
+/// An API that becomes HS256 is given a signing secret unless the function gives it one; one that ceases to be loses it.
+pub async fn update(
+    store: &AnyStore,
+    text: &str,
+    change: impl Fn(ResourceServer) -> Result<ResourceServer, Refusal>,
+    moments: &dyn Moments,
+) -> Result<ResourceServer, Refusal> {
+    for _ in 0..ATTEMPTS {
+        let present = find(store, text).await?;
+        let mut next = change(present.record.clone())?;
+        next.id = present.record.id.clone();
+        next.identifier = present.record.identifier.clone();
+        next.is_system = present.record.is_system;
+        if next.is_system && next.scopes != present.record.scopes {
+            return Err(Refusal::Invalid(format!("{} is a system API: its scopes are fixed", next.name)));
+        }
+        match next.signing_algorithm {
+            SigningAlgorithm::Hs256 if next.signing_secret.is_none() => {
+                next.signing_secret = Some(generate::signing_secret(&moments.draw()));
+            }
+            SigningAlgorithm::Hs256 => {}
+            SigningAlgorithm::Rs256 | SigningAlgorithm::Es256 | SigningAlgorithm::EdDsa => {
+                next.signing_secret = None;
+            }
+        }
+        next.token_lifetime_for_web = next.token_lifetime_for_web.min(next.token_lifetime);
+        check(&next)?;
+        signing_keys::ensure(store, next.signing_algorithm, moments).await?;
+        match store.commit(vec![Write::ReplaceResourceServer((*present).clone(), next.clone())]).await {
+            Ok(()) => return Ok(next),
+            Err(CommitError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CommitError::Conflict.into())
+}
+
+/// What holds for every API, new or changed.
+fn check(api: &ResourceServer) -> Result<(), Refusal> {
     let invalid = |text: &str| Err(Refusal::Invalid(text.to_owned()));
-    if new.name.trim().is_empty() || new.name.len() > 200 || new.name.contains(['<', '>']) {
+    if api.name.trim().is_empty() || api.name.len() > 200 || api.name.contains(['<', '>']) {
         return invalid("the name must be 1 to 200 bytes without < and >");
     }
-    if new.token_lifetime > Lifetime::MONTH {
+    if api.token_lifetime > Lifetime::MONTH {
         return invalid("the token lifetime must be at most 2592000 seconds (30 days)");
     }
-    let token_lifetime_for_web =
-        new.token_lifetime_for_web.unwrap_or_else(|| Lifetime(7200).min(new.token_lifetime));
-    if token_lifetime_for_web > new.token_lifetime {
+    if api.token_lifetime_for_web > api.token_lifetime {
         return invalid("the token lifetime for browser flows must be at most the token lifetime");
     }
-    if new.scopes.len() > ScopeSet::MOST {
+    if api.scopes.len() > ScopeSet::MOST {
         return invalid("an API has at most 1000 scopes");
     }
-    let distinct: ScopeSet = new.scopes.iter().map(|scope| scope.value.clone()).collect();
-    if distinct.len() != new.scopes.len() {
+    let distinct: ScopeSet = api.scopes.iter().map(|scope| scope.value.clone()).collect();
+    if distinct.len() != api.scopes.len() {
         return invalid("a scope is named twice");
     }
+    if api.signing_secret.as_ref().is_some_and(|secret| secret.expose().len() < 16) {
+        return invalid("the signing secret must have at least 16 characters");
+    }
+    Ok(())
+}
+
+fn validate(new: NewResourceServer, moments: &dyn Moments) -> Result<ResourceServer, Refusal> {
+    let token_lifetime_for_web =
+        new.token_lifetime_for_web.unwrap_or_else(|| Lifetime(7200).min(new.token_lifetime));
     let moment = moments.draw();
     let signing_secret = match (new.signing_algorithm, new.signing_secret) {
-        (SigningAlgorithm::Hs256, Some(secret)) if secret.expose().len() < 16 => {
-            return invalid("the signing secret must have at least 16 characters");
-        }
         (SigningAlgorithm::Hs256, Some(secret)) => Some(secret),
         (SigningAlgorithm::Hs256, None) => Some(generate::signing_secret(&moment)),
         (_, None) => None,
-        (_, Some(_)) => return invalid("only an HS256 API has a signing secret"),
+        (_, Some(_)) => return Err(Refusal::Invalid("only an HS256 API has a signing secret".to_owned())),
     };
-    Ok(ResourceServer {
+    let api = ResourceServer {
         id: match new.id {
             Some(id) => id,
             None => generate::resource_server_id(&moment)?,
@@ -128,7 +173,9 @@ fn validate(new: NewResourceServer, moments: &dyn Moments) -> Result<ResourceSer
         user_policy: UserPolicy::AllowAll,
         is_system: false,
         created_at: moment.now,
-    })
+    };
+    check(&api)?;
+    Ok(api)
 }
 
 /// Removes an API and its grants. System APIs stay.

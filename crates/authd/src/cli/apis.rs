@@ -18,6 +18,8 @@ pub(crate) enum Apis {
     Show(Named),
     /// Register an API
     Create(Create),
+    /// Change an API; tokens that were issued stay as they are
+    Update(Update),
     /// Remove an API and the grants for it
     #[command(visible_alias = "rm")]
     Delete(Named),
@@ -76,6 +78,55 @@ pub(crate) struct Create {
     json: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// The API's identifier or id
+    api: String,
+    /// Shown to people
+    #[arg(short, long)]
+    name: Option<String>,
+    /// Its permissions from now on, separated by commas; VALUE or VALUE=DESCRIPTION
+    #[arg(short, long, value_delimiter = ',', value_name = "SCOPES")]
+    scopes: Option<Vec<String>>,
+    /// How its tokens are signed: HS256, RS256, ES256 or EdDSA
+    #[arg(long, value_name = "ALG")]
+    signing_alg: Option<String>,
+    /// How long its access tokens live, in seconds
+    #[arg(short = 'l', long, value_name = "SECONDS")]
+    token_lifetime: Option<u32>,
+    /// Which claims its tokens carry: access_token (Auth0's) or rfc9068_profile
+    #[arg(long, value_name = "DIALECT")]
+    token_dialect: Option<String>,
+    /// Whether refresh tokens may be issued for it
+    #[arg(short = 'o', long, value_name = "BOOL")]
+    offline_access: Option<bool>,
+    #[command(flatten)]
+    tenant: LocalTenant,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+fn signing_algorithm(name: &str) -> Result<SigningAlgorithm, Failed> {
+    SigningAlgorithm::from_name(name)
+        .ok_or_else(|| Failed::Usage(format!("--signing-alg {name:?}: use HS256, RS256, ES256 or EdDSA")))
+}
+
+fn token_dialect(name: &str) -> Result<TokenDialect, Failed> {
+    TokenDialect::from_name(name).ok_or_else(|| {
+        Failed::Usage(format!("--token-dialect {name:?}: use access_token or rfc9068_profile"))
+    })
+}
+
+/// The API as it is shown, with its signing secret where that was just drawn: the API needs it, and is shown it once.
+fn object_with_secret(api: &ResourceServer) -> Value {
+    let mut object = object(api);
+    if let (Some(members), Some(secret)) = (object.as_object_mut(), &api.signing_secret) {
+        members.insert("signing_secret".to_owned(), json!(secret.expose()));
+    }
+    object
+}
+
 fn object(api: &ResourceServer) -> Value {
     json!({
         "id": api.id.as_str(),
@@ -109,18 +160,7 @@ pub(crate) async fn run(verb: Apis) -> Result<(), Failed> {
             output::show(named.json, &object(&found.record));
         }
         Apis::Create(create) => {
-            let signing_algorithm = SigningAlgorithm::from_name(&create.signing_alg).ok_or_else(|| {
-                Failed::Usage(format!(
-                    "--signing-alg {:?}: use HS256, RS256, ES256 or EdDSA",
-                    create.signing_alg
-                ))
-            })?;
-            let token_dialect = TokenDialect::from_name(&create.token_dialect).ok_or_else(|| {
-                Failed::Usage(format!(
-                    "--token-dialect {:?}: use access_token or rfc9068_profile",
-                    create.token_dialect
-                ))
-            })?;
+            let signing_algorithm = signing_algorithm(&create.signing_alg)?;
             let signing_secret = match &create.signing_secret_file {
                 Some(file) => Some(secret_from(file)?),
                 None => None,
@@ -131,18 +171,35 @@ pub(crate) async fn run(verb: Apis) -> Result<(), Failed> {
                 signing_algorithm,
                 signing_secret,
                 token_lifetime: Lifetime(create.token_lifetime),
-                token_dialect,
+                token_dialect: token_dialect(&create.token_dialect)?,
                 allow_offline_access: create.offline_access,
                 ..NewResourceServer::named(&create.name, &create.identifier)
             };
             let store = create.tenant.open_store().await?;
             let api = resource_servers::create(&store, new, &SystemMoments).await?;
-            let mut object = object(&api);
-            if drawn && let (Some(members), Some(secret)) = (object.as_object_mut(), &api.signing_secret) {
-                // Shown this once: the API needs it to check its tokens.
-                members.insert("signing_secret".to_owned(), json!(secret.expose()));
-            }
-            output::show(create.json, &object);
+            output::show(create.json, &if drawn { object_with_secret(&api) } else { object(&api) });
+        }
+        Apis::Update(update) => {
+            let algorithm = update.signing_alg.as_deref().map(signing_algorithm).transpose()?;
+            let dialect = update.token_dialect.as_deref().map(token_dialect).transpose()?;
+            let scopes: Option<Vec<_>> = update
+                .scopes
+                .map(|scopes| scopes.iter().map(|text| scope(text)).collect::<Result<_, _>>())
+                .transpose()?;
+            let store = update.tenant.open_store().await?;
+            let had_secret =
+                resource_servers::find(&store, &update.api).await?.record.signing_secret.is_some();
+            let change = |mut api: ResourceServer| {
+                api.name = update.name.clone().unwrap_or(api.name);
+                api.scopes = scopes.clone().unwrap_or(api.scopes);
+                api.signing_algorithm = algorithm.unwrap_or(api.signing_algorithm);
+                api.token_lifetime = update.token_lifetime.map_or(api.token_lifetime, Lifetime);
+                api.token_dialect = dialect.unwrap_or(api.token_dialect);
+                api.allow_offline_access = update.offline_access.unwrap_or(api.allow_offline_access);
+                Ok(api)
+            };
+            let api = resource_servers::update(&store, &update.api, change, &SystemMoments).await?;
+            output::show(update.json, &if had_secret { object(&api) } else { object_with_secret(&api) });
         }
         Apis::Delete(named) => {
             let store = named.tenant.open_store().await?;

@@ -18,6 +18,8 @@ pub(crate) enum Apps {
     Show(Named),
     /// Register an application; its secret is shown this once
     Create(Create),
+    /// Change an application
+    Update(Update),
     /// Give an application a new secret, shown this once
     RotateSecret(RotateSecret),
     /// Remove an application and its grants
@@ -76,6 +78,32 @@ pub(crate) struct Create {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// The application's client_id
+    client_id: String,
+    /// Shown to people
+    #[arg(short, long)]
+    name: Option<String>,
+    /// What it may ask for from now on, separated by commas
+    #[arg(short, long, value_delimiter = ',', value_name = "GRANT_TYPES")]
+    grants: Option<Vec<String>>,
+    /// Where people are sent back to from now on, separated by commas
+    #[arg(short, long, value_delimiter = ',', value_name = "URLS")]
+    callbacks: Option<Vec<String>>,
+    /// Origins that may receive web messages and call across origins from now on
+    #[arg(long, value_delimiter = ',', value_name = "URLS")]
+    web_origins: Option<Vec<String>>,
+    /// Where logout may return to from now on
+    #[arg(long, value_delimiter = ',', value_name = "URLS")]
+    logout_urls: Option<Vec<String>>,
+    #[command(flatten)]
+    tenant: LocalTenant,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct RotateSecret {
     /// The application's client_id
     client_id: String,
@@ -112,6 +140,16 @@ fn object(client: &Client) -> Value {
     })
 }
 
+fn grant_types(names: &[String]) -> Result<Vec<GrantType>, Failed> {
+    let named = |name: &String| {
+        GrantType::from_name(name).ok_or_else(|| {
+            let known: Vec<_> = GrantType::ALL.iter().map(|(_, name)| *name).collect();
+            Failed::Usage(format!("--grants {name:?}: use {}", known.join(", ")))
+        })
+    };
+    names.iter().map(named).collect()
+}
+
 pub(crate) async fn run(verb: Apps) -> Result<(), Failed> {
     match verb {
         Apps::List(list) => {
@@ -132,13 +170,7 @@ pub(crate) async fn run(verb: Apps) -> Result<(), Failed> {
                 "native" => ApplicationType::Native,
                 _ => ApplicationType::NonInteractive,
             };
-            let mut grant_types = Vec::new();
-            for name in &create.grants {
-                grant_types.push(GrantType::from_name(name).ok_or_else(|| {
-                    let known: Vec<_> = GrantType::ALL.iter().map(|(_, name)| *name).collect();
-                    Failed::Usage(format!("--grants {name:?}: use {}", known.join(", ")))
-                })?);
-            }
+            let grant_types = grant_types(&create.grants)?;
             let new = NewClient {
                 grant_types: Some(grant_types).filter(|grant_types| !grant_types.is_empty()),
                 callbacks: create.callbacks,
@@ -157,6 +189,21 @@ pub(crate) async fn run(verb: Apps) -> Result<(), Failed> {
                 members.insert("client_secret".to_owned(), json!(secret.expose()));
             }
             output::show(create.json, &object);
+        }
+        Apps::Update(update) => {
+            let grants = update.grants.as_deref().map(grant_types).transpose()?;
+            let id = ClientId::parse(&update.client_id)?;
+            let store = update.tenant.open_store().await?;
+            let client = clients::update(&store, &id, |mut client| {
+                client.name = update.name.clone().unwrap_or(client.name);
+                client.grant_types = grants.clone().unwrap_or(client.grant_types);
+                client.callbacks = update.callbacks.clone().unwrap_or(client.callbacks);
+                client.web_origins = update.web_origins.clone().unwrap_or(client.web_origins);
+                client.allowed_logout_urls = update.logout_urls.clone().unwrap_or(client.allowed_logout_urls);
+                client
+            })
+            .await?;
+            output::show(update.json, &object(&client));
         }
         Apps::RotateSecret(rotate) => {
             let client_id = ClientId::parse(&rotate.client_id)?;

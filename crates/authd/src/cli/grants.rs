@@ -17,6 +17,8 @@ pub(crate) enum Grants {
     List(List),
     /// Let an application ask for an API's tokens
     Create(Create),
+    /// Change how much is granted; tokens that were issued stay as they are
+    Update(Update),
     /// Take a grant back; tokens that were issued live until they expire
     #[command(visible_alias = "rm")]
     Delete(Delete),
@@ -56,6 +58,29 @@ pub(crate) struct Create {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// The grant's id
+    id: String,
+    /// The scopes from now on, separated by commas or spaces
+    #[arg(
+        short,
+        long,
+        value_name = "SCOPES",
+        conflicts_with = "all_scopes",
+        required_unless_present = "all_scopes"
+    )]
+    scopes: Option<String>,
+    /// Every scope of the API, also those it defines later
+    #[arg(long)]
+    all_scopes: bool,
+    #[command(flatten)]
+    tenant: LocalTenant,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Delete {
     /// The grant's id
     id: String,
@@ -76,6 +101,13 @@ fn object(grant: &ClientGrant) -> Value {
     })
 }
 
+fn granted(all_scopes: bool, scopes: Option<&str>) -> Result<Granted, Failed> {
+    if all_scopes {
+        return Ok(Granted::Everything);
+    }
+    Ok(Granted::Scopes(ScopeSet::parse(&scopes.unwrap_or_default().replace(',', " "))?))
+}
+
 pub(crate) async fn run(verb: Grants) -> Result<(), Failed> {
     match verb {
         Grants::List(list) => {
@@ -88,11 +120,7 @@ pub(crate) async fn run(verb: Grants) -> Result<(), Failed> {
         }
         Grants::Create(create) => {
             let client = ClientId::parse(&create.client_id)?;
-            let granted = if create.all_scopes {
-                Granted::Everything
-            } else {
-                Granted::Scopes(ScopeSet::parse(&create.scopes.unwrap_or_default().replace(',', " "))?)
-            };
+            let granted = granted(create.all_scopes, create.scopes.as_deref())?;
             let store = create.tenant.open_store().await?;
             let grant = client_grants::create(
                 &store,
@@ -104,6 +132,13 @@ pub(crate) async fn run(verb: Grants) -> Result<(), Failed> {
             )
             .await?;
             output::show(create.json, &object(&grant));
+        }
+        Grants::Update(update) => {
+            let id = ClientGrantId::parse(&update.id)?;
+            let granted = granted(update.all_scopes, update.scopes.as_deref())?;
+            let store = update.tenant.open_store().await?;
+            let grant = client_grants::update(&store, &id, &granted).await?;
+            output::show(update.json, &object(&grant));
         }
         Grants::Delete(delete) => {
             let id = ClientGrantId::parse(&delete.id)?;
