@@ -169,7 +169,10 @@ impl Writer {
         if pages <= 0 {
             return Ok(false);
         }
-        self.connection.execute_batch(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        // It gives back one page a step.
+        let mut vacuum = self.connection.prepare(&format!("PRAGMA incremental_vacuum({pages})"))?;
+        let mut steps = vacuum.query([])?;
+        while steps.next()?.is_some() {}
         Ok(true)
     }
 
