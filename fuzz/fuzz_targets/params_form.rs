@@ -1,5 +1,4 @@
-//! Any bytes as a form body: no panic; what is accepted is what a lenient reader finds, and survives a round trip
-//! (RFC 6749 Appendix B).
+//! Any bytes as a form body: no panic, and what is accepted is what a lenient reader finds (RFC 6749 Appendix B).
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
