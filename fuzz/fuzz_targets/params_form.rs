@@ -12,7 +12,8 @@ fuzz_target!(|body: &[u8]| {
             for name in params.names() {
                 let value = params.text(name).expect("a value for each name");
                 assert!(!value.is_empty());
-                let found: Vec<_> = lenient.iter().filter(|(key, _)| key == name).map(|(_, value)| value).collect();
+                let found: Vec<_> =
+                    lenient.iter().filter(|(key, _)| key == name).map(|(_, value)| value).collect();
                 assert_eq!(found, [value], "once, and with the same value");
                 again.append_pair(name, value);
             }
