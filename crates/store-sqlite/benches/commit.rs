@@ -189,6 +189,18 @@ fn main() {
         for tasks in [1, 16] {
             println!("point reads, {tasks:2} tasks: {:.0}/s", reads(&database, tasks, time).await);
         }
+        const END: UnixTime = UnixTime(1_800_000_000);
+        for start in (0..ROWS).step_by(1000) {
+            let short = |number| Operation {
+                kind: Kind::SeenJti,
+                becomes: Becomes::Put { body: "x".repeat(BODY), index: Vec::new(), drop_at: Some(END) },
+                ..put(number, Expect::Absent)
+            };
+            database.commit(&space(), (start..start + 1000).map(short).collect()).await.unwrap();
+        }
+        let began = Instant::now();
+        let left = database.sweep(UnixTime(END.0 + 2 * store::RING_PERIOD), 1000).await.unwrap();
+        println!("emptying a table of {left} short-lived rows: {:?}", began.elapsed());
         database.close();
     });
 }

@@ -71,21 +71,29 @@ impl Queue {
         self.arrived.notify_all();
     }
 
-    /// Waits for work. Commits come first, at most `at_most` of them.
+    /// Drops what waits: whoever waits for an answer hears that there is none.
+    pub(crate) fn abandon(&self) {
+        let mut waiting = self.lock();
+        *waiting = Waiting { is_closed: true, ..Waiting::default() };
+    }
+
+    /// Waits for work. Of the commits that wait, at most `at_most`.
+    ///
+    /// Sweeps and checkpoints come first: they are few and short, and put off behind commits that never end they would
+    /// never come.
     pub(crate) fn next(&self, at_most: usize) -> Work {
         let mut waiting = self.lock();
         loop {
             if waiting.checkpoint {
-                // Short, and put off it would grow.
                 waiting.checkpoint = false;
                 return Work::Checkpoint;
+            }
+            if let Some(sweep) = waiting.sweeps.pop_front() {
+                return Work::Sweep(sweep);
             }
             if !waiting.commits.is_empty() {
                 let count = waiting.commits.len().min(at_most);
                 return Work::Group(waiting.commits.drain(..count).collect());
-            }
-            if let Some(sweep) = waiting.sweeps.pop_front() {
-                return Work::Sweep(sweep);
             }
             if waiting.is_closed {
                 return Work::Close;
@@ -107,5 +115,50 @@ impl Queue {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use records::TenantId;
+
+    fn commit() -> (Commit, oneshot::Receiver<Result<(), CommitError>>) {
+        let (answer, answered) = oneshot::channel();
+        let space = Space::Tenant(TenantId::parse("acme").unwrap());
+        (Commit { space, operations: Vec::new(), answer }, answered)
+    }
+
+    #[test]
+    fn a_sweep_does_not_wait_behind_commits_that_never_end() {
+        let queue = Queue::default();
+        for _ in 0..10 {
+            assert!(queue.commit(commit().0).is_ok());
+        }
+        let (answer, _answered) = oneshot::channel();
+        assert!(queue.sweep(Sweep { now: UnixTime(1), at_most: 1, answer }).is_ok());
+        assert!(matches!(queue.next(4), Work::Sweep(_)));
+        assert!(matches!(queue.next(4), Work::Group(commits) if commits.len() == 4));
+        assert!(matches!(queue.next(8), Work::Group(commits) if commits.len() == 6));
+    }
+
+    #[test]
+    fn what_waits_when_the_queue_is_closed_is_still_done() {
+        let queue = Queue::default();
+        assert!(queue.commit(commit().0).is_ok());
+        queue.close();
+        assert!(queue.commit(commit().0).is_err());
+        assert!(matches!(queue.next(4), Work::Group(_)));
+        assert!(matches!(queue.next(4), Work::Close));
+    }
+
+    #[test]
+    fn nobody_waits_for_a_writer_that_is_gone() {
+        let queue = Queue::default();
+        let (waiting, mut answered) = commit();
+        assert!(queue.commit(waiting).is_ok());
+        queue.abandon();
+        assert_eq!(answered.try_recv(), Err(oneshot::Canceled));
+        assert!(queue.commit(commit().0).is_err());
     }
 }

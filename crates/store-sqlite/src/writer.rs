@@ -48,6 +48,7 @@ impl Writer {
 
     /// Works until the queue is closed and empty.
     pub(crate) fn run(mut self) {
+        let _abandon = Abandon(Arc::clone(&self.queue));
         loop {
             match self.queue.next(GROUP) {
                 Work::Group(commits) => self.group(commits),
@@ -222,6 +223,15 @@ impl Writer {
             // The transaction cannot be left, so nothing that follows would be one of its own.
             self.failed = Some(format!("a transaction could not be rolled back ({error})"));
         }
+    }
+}
+
+/// Lets nobody wait for a writer that is gone, however it went.
+struct Abandon(Arc<Queue>);
+
+impl Drop for Abandon {
+    fn drop(&mut self) {
+        self.0.abandon();
     }
 }
 
