@@ -42,8 +42,13 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         if seeds.is_dir() {
             fuzz.arg(seeds);
         }
+        let dictionary = root().join("fuzz/dictionaries/jwt.dict");
         let limit = if seconds > 0 { format!("-max_total_time={seconds}") } else { "-runs=0".to_owned() };
-        command(fuzz.args(["--", &limit]))?;
+        fuzz.args(["--", &limit]);
+        if dictionary.is_file() {
+            fuzz.arg(format!("-dict={}", dictionary.display()));
+        }
+        command(&mut fuzz)?;
     }
     println!("fuzz: {} targets, nothing found", targets.len());
     Ok(())

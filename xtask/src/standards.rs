@@ -17,7 +17,7 @@ enum Source {
     Rfc(u32),
     /// Another standard, by name.
     Other(String),
-    /// A row of docs/threat-model.md, by its letters.
+    /// Known attacks of one kind, by the kind's letters, such as `JW` for those on tokens.
     Threat(String),
 }
 
@@ -26,7 +26,7 @@ impl Source {
         match self {
             Self::Rfc(number) => format!("RFC {number}"),
             Self::Other(name) => name.clone(),
-            Self::Threat(letters) => format!("Threats {letters}"),
+            Self::Threat(letters) => format!("Attacks {letters}"),
         }
     }
 }
@@ -243,8 +243,8 @@ mod tests {
             ("RFC 7515 §5.2 (duplicates are refused)", vec!["RFC 7515 5.2"]),
             ("RFC 9110 §11.6.1: one challenge", vec!["RFC 9110 11.6.1"]),
             ("OIDC Core §3.1.3.7", vec!["OIDC Core 3.1.3.7"]),
-            ("JW-20, UI-06", vec!["Threats JW 20", "Threats UI 06"]),
-            ("RFC 9068 §5; JW-20", vec!["RFC 9068 5", "Threats JW 20"]),
+            ("JW-20, UI-06", vec!["Attacks JW 20", "Attacks UI 06"]),
+            ("RFC 9068 §5; JW-20", vec!["RFC 9068 5", "Attacks JW 20"]),
             ("RFC 7638", vec!["RFC 7638 "]),
             ("RFC 5869 Appendix A.1", vec!["RFC 5869 A.1"]),
         ] {
@@ -277,7 +277,7 @@ mod tests {
         );
         assert!(page.contains("3 requirements are annotated; 2 of them name a test."), "{page}");
         assert!(page.contains("## RFC 9110\n\nFiles about it: [a/b.rs]"), "{page}");
-        assert!(page.contains("## Threats UI"), "{page}");
+        assert!(page.contains("## Attacks UI"), "{page}");
     }
 
     #[test]

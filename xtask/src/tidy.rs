@@ -95,7 +95,7 @@ fn check(file: &SourceFile, exists: &dyn Fn(&str) -> bool) -> Vec<String> {
     if path.ends_with("package-lock.json") {
         for (number, line) in numbered(&file.text) {
             if line.contains("\"resolved\"") {
-                found.push(format!("{path}:{number}: has a download address; see CONTRIBUTING.md"));
+                found.push(format!("{path}:{number}: has a download address; `npm install --omit-lockfile-registry-resolved` leaves it out"));
             }
         }
     }

@@ -295,6 +295,43 @@ fn a_request_is_let_in_with_every_required_scope_only() {
     assert_eq!(call("admin", NOW + 90_000), Err(Denial::InvalidToken(Refusal::Expired.into())));
 }
 
+//= RFC 7515 §7.1, UI-06
+#[test]
+fn what_is_no_signed_jwt_is_refused() {
+    let issuer = Issuer::new(Algorithm::Es256);
+    let token = issuer.sign(TokenType::Jwt, &auth0_claims());
+    let (head, signature) = token.rsplit_once('.').unwrap();
+    for text in [
+        "KBSxkmG-OcpA6-cg",
+        "v1.MTIzNDU2Nzg5MDEyMzQ1Njc4OTA",
+        "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..aaaa.bbbb.cccc",
+        "..",
+        head,
+        &format!("{head}."),
+        &format!("{head}.{signature}."),
+        &format!("{head}.{signature}="),
+    ] {
+        let refusal = issuer.verifier().verify(text, NOW).unwrap_err();
+        assert!(matches!(refusal, TokenRefusal::Token(_)), "{text}: {refusal}");
+    }
+}
+
+//= RFC 8725 §3.2, JW-01
+#[test]
+fn an_unsigned_token_is_refused() {
+    let issuer = Issuer::new(Algorithm::Es256);
+    let token = issuer.sign(TokenType::Jwt, &auth0_claims());
+    let claims = token.split('.').nth(1).unwrap();
+    // {"alg":"none","typ":"JWT"}, also with the key's id.
+    for header in
+        ["eyJhbGciOiJub25lIiwidHlwIjoiSldUIn0", "eyJhbGciOiJub25lIiwidHlwIjoiSldUIiwia2lkIjoia2V5LTEifQ"]
+    {
+        for signature in ["", "AA"] {
+            assert!(issuer.verifier().verify(&format!("{header}.{claims}.{signature}"), NOW).is_err());
+        }
+    }
+}
+
 #[test]
 fn a_token_longer_than_the_limit_is_refused_unread() {
     let issuer = Issuer::new(Algorithm::Es256);
