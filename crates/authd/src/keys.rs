@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use jwt_core::{Algorithm, JwkSet, Signer, TokenType};
+use jwt_core::{Algorithm, JwkSet, Signer};
 use oauth_grants::SecretDigestKey;
+use oauth_grants::issue::{algorithm, token_type};
 use records::{
     KeyId, KeyState, ResourceServer, SecretBytes, SigningAlgorithm, SigningKey, TenantId, TokenDialect,
     UnixTime,
@@ -154,23 +155,6 @@ pub fn generate(
         created_at: now,
         state_since: now,
     })
-}
-
-/// The library's name of a record's algorithm.
-pub fn algorithm(algorithm: SigningAlgorithm) -> Algorithm {
-    match algorithm {
-        SigningAlgorithm::Hs256 => Algorithm::Hs256,
-        SigningAlgorithm::Rs256 => Algorithm::Rs256,
-        SigningAlgorithm::Es256 => Algorithm::Es256,
-        SigningAlgorithm::EdDsa => Algorithm::EdDsa,
-    }
-}
-
-fn token_type(dialect: TokenDialect) -> TokenType {
-    match dialect {
-        TokenDialect::Auth0 => TokenType::Jwt,
-        TokenDialect::Rfc9068 => TokenType::AccessToken,
-    }
 }
 
 #[cfg(test)]

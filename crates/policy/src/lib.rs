@@ -5,6 +5,7 @@ pub mod audience;
 pub mod client_grant;
 pub mod client_rules;
 pub mod lifetime;
+pub mod management_scope;
 pub mod scope;
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 
 pub mod client_grants;
 pub mod clients;
-pub mod management_scopes;
 pub mod resource_servers;
 pub mod signing_keys;
 pub mod tenants;

@@ -6,7 +6,7 @@ use records::{
 };
 use store::CommitError;
 
-use super::{ATTEMPTS, Refusal, management_scopes, signing_keys};
+use super::{ATTEMPTS, Refusal, signing_keys};
 use crate::backend::AnyStores;
 use crate::moment::Moments;
 
@@ -41,7 +41,7 @@ pub async fn create(
             id: management,
             identifier: ApiIdentifier::Management,
             name: "Management API".to_owned(),
-            scopes: management_scopes::all(),
+            scopes: policy::management_scope::all(),
             signing_algorithm: SigningAlgorithm::Rs256,
             signing_secret: None,
             token_lifetime: Lifetime::DAY,

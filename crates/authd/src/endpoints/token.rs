@@ -40,7 +40,7 @@ where
     Ok(match token(app, called, parts, &body, trace).await? {
         Ok(response) => json(StatusCode::OK, response.to_json(), Caching::NoStore),
         Err(error) => {
-            trace.refused = Some(format!("{error:?}"));
+            trace.refused = Some(error.kind().name().to_owned());
             respond_error(&error, profile)
         }
     })

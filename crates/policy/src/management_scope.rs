@@ -1,4 +1,4 @@
-//! The Management API's permissions (Auth0's `/api/v2` scopes).
+//! The permissions of the Management API (Auth0, `/api/v2`).
 
 use records::{ApiScope, ScopeToken};
 
