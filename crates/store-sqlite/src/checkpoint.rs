@@ -31,6 +31,8 @@ struct State {
     frames: u32,
     /// How many of them were written back.
     written_back: u32,
+    /// Whether the writer was asked to write back the rest and has not done so yet.
+    is_asked: bool,
     is_closed: bool,
     failure: Option<String>,
 }
@@ -75,16 +77,26 @@ impl Log {
         }
     }
 
-    fn frames(&self) -> u32 {
-        self.lock().frames
-    }
-
-    /// A checkpoint of a log of so many frames ended. A reader may have kept part of it from being written back:
-    /// that part is tried again a mark later, not at once.
+    /// A checkpoint of a log of so many frames ended; a negative number says that somebody else is making one.
+    /// What a reader, or that somebody, kept from being written back is tried again a mark later, not at once.
     fn wrote_back(&self, frames: i64) {
         let mut state = self.lock();
         // Where the log started again meanwhile, its length is another one's.
-        state.written_back = u32::try_from(frames).unwrap_or(0).min(state.frames);
+        state.written_back = u32::try_from(frames).map_or(state.frames, |frames| frames.min(state.frames));
+    }
+
+    /// Whether the log has grown so far that the writer is to help. Until it has, nobody else writes back: two
+    /// checkpoints at once only keep each other out.
+    fn asks_the_writer(&self) -> bool {
+        let mut state = self.lock();
+        state.is_asked = state.frames >= FAR;
+        state.is_asked
+    }
+
+    /// The writer has done what it was asked to.
+    pub(crate) fn helped(&self) {
+        self.lock().is_asked = false;
+        self.changed.notify_one();
     }
 
     fn fail(&self, why: String) {
@@ -98,7 +110,7 @@ impl Log {
 
 impl State {
     fn is_due(&self) -> bool {
-        self.frames.saturating_sub(self.written_back) >= MARK
+        !self.is_asked && self.frames.saturating_sub(self.written_back) >= MARK
     }
 }
 
@@ -106,7 +118,7 @@ impl State {
 pub(crate) fn work(connection: &Connection, log: &Arc<Log>, queue: &Queue, counters: &Counters) {
     while log.wait() {
         run(connection, log, counters);
-        if log.frames() >= FAR {
+        if log.asks_the_writer() {
             queue.checkpoint();
         }
     }
@@ -129,5 +141,55 @@ pub(crate) fn run(connection: &Connection, log: &Log, counters: &Counters) {
             ));
         }
         Err(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_due(log: &Log) -> bool {
+        log.lock().is_due()
+    }
+
+    #[test]
+    fn the_log_is_written_back_a_mark_at_a_time() {
+        let log = Log::default();
+        log.grew(MARK - 1);
+        assert!(!is_due(&log));
+        log.grew(MARK);
+        assert!(is_due(&log));
+        log.wrote_back(i64::from(MARK));
+        assert!(!is_due(&log));
+        log.grew(2 * MARK - 1);
+        assert!(!is_due(&log));
+        log.grew(2 * MARK);
+        assert!(is_due(&log));
+        log.grew(1);
+        assert!(!is_due(&log), "the log started again");
+        log.grew(MARK);
+        assert!(is_due(&log));
+    }
+
+    #[test]
+    fn a_checkpoint_that_somebody_else_makes_is_not_tried_again_at_once() {
+        let log = Log::default();
+        log.grew(5 * MARK);
+        log.wrote_back(-1);
+        assert!(!is_due(&log));
+        log.grew(6 * MARK);
+        assert!(is_due(&log));
+    }
+
+    #[test]
+    fn while_the_writer_is_asked_nobody_else_writes_back() {
+        let log = Log::default();
+        log.grew(FAR - 1);
+        assert!(!log.asks_the_writer());
+        log.grew(FAR);
+        assert!(log.asks_the_writer());
+        assert!(!is_due(&log));
+        log.helped();
+        assert!(is_due(&log));
     }
 }

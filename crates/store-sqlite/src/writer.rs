@@ -181,6 +181,7 @@ impl Writer {
         if self.failed.is_none() {
             checkpoint::run(&self.connection, &self.log, &self.counters);
         }
+        self.log.helped();
     }
 
     fn begin(&mut self) -> Result<(), Failure> {
