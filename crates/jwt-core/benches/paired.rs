@@ -69,7 +69,7 @@ fn compare(selected: &dyn Fn(&str) -> bool) {
         "operation", "bare", "jwt-core", "/bare", "jsonwebtoken", "/jwt-core"
     );
     for algorithm in MEASURED {
-        let Case { algorithm, sign, verify } = case(algorithm);
+        let Case { sign, verify } = case(algorithm);
         for (name, operations) in [("sign", sign), ("verify", verify)] {
             let label = format!("{algorithm} {name}");
             if !selected(&label) {

@@ -4,7 +4,13 @@
 //! trailing bits. The engine refuses all of these.
 
 use base64::Engine as _;
+#[cfg(not(all(feature = "simd-base64", any(target_arch = "x86_64", target_arch = "aarch64"))))]
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as ENGINE;
+
+/// Chooses its instructions when it is first used.
+#[cfg(all(feature = "simd-base64", any(target_arch = "x86_64", target_arch = "aarch64")))]
+static ENGINE: std::sync::LazyLock<base64::engine::Simd> =
+    std::sync::LazyLock::new(|| base64::engine::Simd::url_safe(base64::engine::general_purpose::NO_PAD));
 
 /// The text was not canonical base64url.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, Visitor};
 
 use crate::error::Refusal;
-use crate::json::{Elements, Members, Value};
+use crate::extension::Extension;
+use crate::json::{Elements, Members, REGISTERED, Span, Value};
 
 /// The claims of a token, borrowed from the [`Scratch`](crate::Scratch) it was decoded into.
 ///
@@ -41,16 +41,16 @@ pub struct Audience<'a>(Option<Cow<'a, str>>);
 impl<'a> Audience<'a> {
     /// Takes a JSON string or an array of strings.
     fn checked(value: Value<'a>) -> Result<Self, Refusal> {
-        let json = match value {
-            Value::String(text) => text.quoted(),
-            Value::Array(array) => {
+        let json = match value.string() {
+            Some(text) => text.quoted(),
+            None => {
+                let array = value.array().ok_or(Refusal::Malformed)?;
                 let mut elements = Elements::of(array)?;
                 while let Some(element) = elements.next()? {
                     element.string().ok_or(Refusal::Malformed)?;
                 }
                 array
             }
-            _ => return Err(Refusal::Malformed),
         };
         Ok(Self(Some(Cow::Borrowed(json))))
     }
@@ -100,29 +100,23 @@ impl std::fmt::Debug for Audience<'_> {
 }
 
 impl<'a> Claims<'a, ()> {
-    /// Reads a claims set; `exp` is required.
-    pub(crate) fn parse(json: &'a str) -> Result<Self, Refusal> {
+    /// Reads a claims set, noting its members in `spans`; `exp` is required.
+    pub(crate) fn parse(json: &'a str, spans: &mut Vec<Span>) -> Result<Self, Refusal> {
+        spans.clear();
         let [mut issuer, mut subject, mut jwt_id] = [const { None }; 3];
         let [mut expires_at, mut not_before, mut issued_at] = [None; 3];
         let mut audience = Audience::default();
         let mut members = Members::of(json)?;
-        while let Some((name, value)) = members.next()? {
-            let decoded;
-            let name = match name.plain() {
-                Some(plain) => plain,
-                None => {
-                    decoded = name.decode();
-                    &*decoded
-                }
-            };
-            match name {
-                "iss" => issuer = Some(text(value)?),
-                "sub" => subject = Some(text(value)?),
-                "jti" => jwt_id = Some(text(value)?),
-                "aud" => audience = Audience::checked(value)?,
-                "exp" => expires_at = Some(date(value)?),
-                "nbf" => not_before = Some(date(value)?),
-                "iat" => issued_at = Some(date(value)?),
+        while let Some((registered, value, span)) = members.next_claim()? {
+            spans.push(span);
+            match registered.and_then(|place| REGISTERED.get(place)) {
+                Some(&"iss") => issuer = Some(text(value)?),
+                Some(&"sub") => subject = Some(text(value)?),
+                Some(&"aud") => audience = Audience::checked(value)?,
+                Some(&"exp") => expires_at = Some(date(value)?),
+                Some(&"nbf") => not_before = Some(date(value)?),
+                Some(&"iat") => issued_at = Some(date(value)?),
+                Some(&"jti") => jwt_id = Some(text(value)?),
                 _ => {}
             }
         }
@@ -131,8 +125,12 @@ impl<'a> Claims<'a, ()> {
     }
 
     /// Adds the other claims.
-    pub(crate) fn extend<X: Deserialize<'a>>(self, json: &'a str) -> Result<Claims<'a, X>, Refusal> {
-        let extra = X::deserialize(Extension(json)).map_err(|_| Refusal::ExtensionClaims)?;
+    pub(crate) fn extend<X: Deserialize<'a>>(
+        self,
+        json: &'a str,
+        spans: &[Span],
+    ) -> Result<Claims<'a, X>, Refusal> {
+        let extra = X::deserialize(Extension { json, spans }).map_err(|_| Refusal::ExtensionClaims)?;
         let Self { issuer, subject, audience, expires_at, not_before, issued_at, jwt_id, extra: () } = self;
         Ok(Claims { issuer, subject, audience, expires_at, not_before, issued_at, jwt_id, extra })
     }
@@ -164,7 +162,7 @@ fn text(value: Value<'_>) -> Result<Cow<'_, str>, Refusal> {
 /// Reads a NumericDate: digits below 2^53, a fraction cut off; no sign, no exponent (RFC 7519 §2).
 fn date(value: Value<'_>) -> Result<u64, Refusal> {
     //= RFC 7519 §2
-    let Value::Number(number) = value else { return Err(Refusal::Malformed) };
+    let number = value.number().ok_or(Refusal::Malformed)?;
     let mut digits = number.bytes();
     let mut seconds: u64 = 0;
     for byte in digits.by_ref() {
@@ -181,48 +179,4 @@ fn date(value: Value<'_>) -> Result<u64, Refusal> {
         }
     }
     if digits.all(|byte| byte.is_ascii_digit()) { Ok(seconds) } else { Err(Refusal::Malformed) }
-}
-
-/// Deserializes the claims text, except into `()`, which wants none of it.
-struct Extension<'de>(&'de str);
-
-macro_rules! forward {
-    ($($method:ident($($argument:ident: $kind:ty),*);)*) => {$(
-        fn $method<V: Visitor<'de>>(self $(, $argument: $kind)*, visitor: V) -> Result<V::Value, Self::Error> {
-            serde_json::Deserializer::from_str(self.0).$method($($argument,)* visitor)
-        }
-    )*};
-}
-
-impl<'de> Deserializer<'de> for Extension<'de> {
-    type Error = serde_json::Error;
-
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_unit()
-    }
-
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Self::Error> {
-        visitor.visit_unit()
-    }
-
-    fn deserialize_newtype_struct<V: Visitor<'de>>(
-        self,
-        _: &'static str,
-        visitor: V,
-    ) -> Result<V::Value, Self::Error> {
-        visitor.visit_newtype_struct(self)
-    }
-
-    forward! {
-        deserialize_any();
-        deserialize_option();
-        deserialize_map();
-        deserialize_struct(name: &'static str, fields: &'static [&'static str]);
-        deserialize_enum(name: &'static str, variants: &'static [&'static str]);
-    }
-
-    serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf
-        unit_struct seq tuple tuple_struct identifier
-    }
 }

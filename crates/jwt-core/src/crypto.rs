@@ -17,9 +17,6 @@ use crate::secret::Secret;
 /// The longest signature: RSA of 8192 bits.
 pub(crate) const LONGEST_SIGNATURE: usize = 1024;
 
-/// Room for one signature.
-pub(crate) type SignatureRoom = [u8; LONGEST_SIGNATURE];
-
 pub(crate) const fn is_available(algorithm: Algorithm) -> bool {
     cfg!(feature = "aws-lc-rs") || !matches!(algorithm, Algorithm::Es512)
 }
@@ -214,10 +211,10 @@ impl PrivateKey {
         }
     }
 
-    /// Signs into `room`, returning what was written.
+    /// Signs into `room`, returning what was written; nothing if the room does not suffice.
     #[inline]
-    pub(crate) fn sign<'r>(&self, message: &[u8], room: &'r mut SignatureRoom) -> Option<&'r [u8]> {
-        let copy = |from: &[u8], room: &'r mut SignatureRoom| {
+    pub(crate) fn sign<'r>(&self, message: &[u8], room: &'r mut [u8]) -> Option<&'r [u8]> {
+        let copy = |from: &[u8], room: &'r mut [u8]| {
             let to = room.get_mut(..from.len())?;
             to.copy_from_slice(from);
             Some(&*to)

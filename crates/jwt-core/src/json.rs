@@ -17,17 +17,25 @@ const FEW: usize = 24;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct NotStrictJson;
 
+/// Whether a string holds escapes. As wide as a word: moving a padded flag about costs more than reading it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(usize)]
+enum Escapes {
+    None,
+    Some,
+}
+
 /// A JSON string, with its quotes, its escapes not yet resolved.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text<'a> {
     quoted: &'a str,
-    escaped: bool,
+    escapes: Escapes,
 }
 
 impl<'a> Text<'a> {
     /// Resolves the escapes; allocates only where there are some.
     pub(crate) fn decode(self) -> Cow<'a, str> {
-        if self.escaped {
+        if self.escapes == Escapes::Some {
             // The reader has checked the escapes, so this does not fail; an empty string matches nothing.
             Cow::Owned(serde_json::from_str(self.quoted).unwrap_or_default())
         } else {
@@ -46,80 +54,181 @@ impl<'a> Text<'a> {
 
     /// Returns the string if it holds no escapes.
     pub(crate) fn plain(self) -> Option<&'a str> {
-        (!self.escaped).then(|| self.inner())
+        (self.escapes == Escapes::None).then(|| self.inner())
     }
 
     /// Compares the resolved string.
     pub(crate) fn is(self, other: &str) -> bool {
-        if self.escaped { self.decode() == other } else { self.inner() == other }
+        if self.escapes == Escapes::Some { self.decode() == other } else { self.inner() == other }
     }
+}
+
+/// What a value is; as wide as a word, like [`Escapes`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(usize)]
+enum Kind {
+    PlainString,
+    EscapedString,
+    Number,
+    /// `true`, `false` or `null`.
+    Literal,
+    Array,
+    Object,
 }
 
 /// A JSON value whose grammar has been checked; composite ones stay text.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Value<'a> {
-    String(Text<'a>),
-    Number(&'a str),
-    /// `true`, `false` or `null`.
-    Literal,
-    Array(&'a str),
-    Object(&'a str),
+pub(crate) struct Value<'a> {
+    text: &'a str,
+    kind: Kind,
 }
 
 impl<'a> Value<'a> {
+    #[inline]
     pub(crate) fn string(self) -> Option<Text<'a>> {
-        match self {
-            Self::String(text) => Some(text),
-            _ => None,
-        }
+        let escapes = match self.kind {
+            Kind::PlainString => Escapes::None,
+            Kind::EscapedString => Escapes::Some,
+            _ => return None,
+        };
+        Some(Text { quoted: self.text, escapes })
+    }
+
+    #[inline]
+    pub(crate) fn number(self) -> Option<&'a str> {
+        (self.kind == Kind::Number).then_some(self.text)
+    }
+
+    #[inline]
+    pub(crate) fn array(self) -> Option<&'a str> {
+        (self.kind == Kind::Array).then_some(self.text)
+    }
+
+    #[inline]
+    pub(crate) fn object(self) -> Option<&'a str> {
+        (self.kind == Kind::Object).then_some(self.text)
+    }
+}
+
+/// Where a member stands in its text, so that it can be kept without borrowing it.
+#[derive(Clone, Copy)]
+pub(crate) struct Span {
+    name: (u32, u32),
+    value: (u32, u32),
+    /// Bit 0: the name holds escapes; bit 1: the value is a string that does.
+    escapes: u32,
+}
+
+impl Span {
+    /// Returns the name and the value of the member of the `text` that this was made from.
+    #[inline]
+    pub(crate) fn of<'a>(&self, text: &'a str) -> (Text<'a>, &'a str, Option<Text<'a>>) {
+        let cut = |(start, end): (u32, u32)| text.get(start as usize..end as usize).unwrap_or_default();
+        let escapes = |bit: u32| if self.escapes & bit == 0 { Escapes::None } else { Escapes::Some };
+        let value = cut(self.value);
+        let string = value.starts_with('"').then_some(Text { quoted: value, escapes: escapes(2) });
+        (Text { quoted: cut(self.name), escapes: escapes(1) }, value, string)
     }
 }
 
 /// The members of one object, in order, each name once.
 pub(crate) struct Members<'a> {
     scanner: Scanner<'a>,
+    at: usize,
     names: Names<'a>,
+    /// Which of the registered claims were there, by their place in [`REGISTERED`].
+    registered: u8,
     first: bool,
     done: bool,
 }
 
+/// The registered claims (RFC 7519 §4.1). All have three letters, so that `"iss":` is found with one load.
+pub(crate) const REGISTERED: [&str; 7] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"];
+
+/// One claim: its place in [`REGISTERED`], if it has one, its value, and where it stands.
+pub(crate) type Claim<'a> = (Option<usize>, Value<'a>, Span);
+
 impl<'a> Members<'a> {
     /// Starts reading `text`, which must be one JSON object and nothing else.
+    #[inline]
     pub(crate) fn of(text: &'a str) -> Result<Self, NotStrictJson> {
-        let mut scanner = Scanner { text, at: 0 };
-        scanner.skip_space();
-        scanner.expect(b'{')?;
-        Ok(Self { scanner, names: Names::new(), first: true, done: false })
+        let scanner = Scanner { text };
+        let at = scanner.after(scanner.after_space(0), b'{')?;
+        Ok(Self { scanner, at, names: Names::new(), registered: 0, first: true, done: false })
     }
 
-    /// Returns the next member, or `None` when the object and the text have ended.
+    /// Returns the position of the next member, if there is one; if not, checks that the text ends.
     #[inline]
-    pub(crate) fn next(&mut self) -> Result<Option<(Text<'a>, Value<'a>)>, NotStrictJson> {
+    fn start(&mut self) -> Result<Option<usize>, NotStrictJson> {
         if self.done {
             return Ok(None);
         }
-        let Some(name) = self.scanner.member_name(&mut self.first)? else {
-            self.done = true;
-            return self.scanner.end().map(|()| None);
-        };
-        let value = self.scanner.value(1)?;
-        if !self.names.insert(name) {
-            return Err(NotStrictJson);
+        match self.scanner.another(self.at, &mut self.first, b'}')? {
+            Next::At(at) => Ok(Some(at)),
+            Next::End(at) => {
+                self.done = true;
+                self.scanner.end(at).map(|()| None)
+            }
         }
-        Ok(Some((name, value)))
+    }
+
+    /// Returns the next member, or `None` when the object and the text have ended.
+    pub(crate) fn next(&mut self) -> Result<Option<(Text<'a>, Value<'a>)>, NotStrictJson> {
+        let Some(at) = self.start()? else { return Ok(None) };
+        let (at, name) = self.scanner.name(at)?;
+        let (at, value) = self.scanner.value(at, 1)?;
+        self.at = at;
+        if self.names.insert(name) { Ok(Some((name, value))) } else { Err(NotStrictJson) }
+    }
+
+    /// Returns the next claim of a claims set, or `None` when the object and the text have ended.
+    #[inline]
+    pub(crate) fn next_claim(&mut self) -> Result<Option<Claim<'a>>, NotStrictJson> {
+        let Some(name_start) = self.start()? else { return Ok(None) };
+        let (registered, at, name_end, name_escapes) = match self.scanner.registered_name(name_start) {
+            Some(place) => (Some(place), name_start + 6, name_start + 5, 0),
+            None => {
+                let (at, name) = self.scanner.name(name_start)?;
+                // Odd spacing or escapes hide a registered name from the fast path, not from this one.
+                let may_be = name.escapes == Escapes::Some || name.quoted.len() == 5;
+                let place = REGISTERED.iter().position(|registered| may_be && name.is(registered));
+                if place.is_none() && !self.names.insert(name) {
+                    return Err(NotStrictJson);
+                }
+                (place, at, name_start + name.quoted.len(), u32::from(name.escapes == Escapes::Some))
+            }
+        };
+        if let Some(place) = registered {
+            let bit = 1 << place;
+            if self.registered & bit != 0 {
+                return Err(NotStrictJson);
+            }
+            self.registered |= bit;
+        }
+        let (at, value) = self.scanner.value(at, 1)?;
+        self.at = at;
+        // Tokens are far shorter than 4 GiB; were one not, its spans would be cut out as nothing.
+        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
+        let value_escapes = u32::from(value.kind == Kind::EscapedString);
+        let span = Span {
+            name: (offset(name_start), offset(name_end)),
+            value: (offset(at - value.text.len()), offset(at)),
+            escapes: name_escapes | value_escapes << 1,
+        };
+        Ok(Some((registered, value, span)))
     }
 }
 
 /// Reads `text`, which must be one JSON string and nothing else.
 pub(crate) fn string(text: &str) -> Result<Text<'_>, NotStrictJson> {
-    let mut scanner = Scanner { text, at: 0 };
-    let string = scanner.string()?;
-    scanner.end().map(|()| string)
+    let (end, escapes) = Scanner { text }.string(0).ok()?;
+    if end == text.len() { Ok(Text { quoted: text, escapes }) } else { Err(NotStrictJson) }
 }
 
 /// The elements of one array.
 pub(crate) struct Elements<'a> {
     scanner: Scanner<'a>,
+    at: usize,
     first: bool,
     done: bool,
 }
@@ -127,10 +236,9 @@ pub(crate) struct Elements<'a> {
 impl<'a> Elements<'a> {
     /// Starts reading `text`, which must be one JSON array and nothing else.
     pub(crate) fn of(text: &'a str) -> Result<Self, NotStrictJson> {
-        let mut scanner = Scanner { text, at: 0 };
-        scanner.skip_space();
-        scanner.expect(b'[')?;
-        Ok(Self { scanner, first: true, done: false })
+        let scanner = Scanner { text };
+        let at = scanner.after(scanner.after_space(0), b'[')?;
+        Ok(Self { scanner, at, first: true, done: false })
     }
 
     /// Returns the next element, or `None` when the array and the text have ended.
@@ -138,24 +246,42 @@ impl<'a> Elements<'a> {
         if self.done {
             return Ok(None);
         }
-        if !self.scanner.another(&mut self.first, b']')? {
-            self.done = true;
-            return self.scanner.end().map(|()| None);
+        match self.scanner.another(self.at, &mut self.first, b']')? {
+            Next::End(at) => {
+                self.done = true;
+                self.scanner.end(at).map(|()| None)
+            }
+            Next::At(at) => {
+                let (at, value) = self.scanner.value(at, 1)?;
+                self.at = at;
+                Ok(Some(value))
+            }
         }
-        self.scanner.value(1).map(Some)
     }
 }
 
 /// Which names an object has had so far.
 struct Names<'a> {
+    /// See [`tag`]: different tags mean different names.
+    tags: [u64; FEW],
     few: [&'a str; FEW],
     count: usize,
     many: Option<HashSet<Cow<'a, str>>>,
 }
 
+/// The first eight bytes of a name and its length, folded: names of up to seven bytes have a tag each.
+#[inline]
+fn tag(name: &str) -> u64 {
+    let bytes = name.as_bytes();
+    match bytes.first_chunk::<8>() {
+        Some(eight) => u64::from_le_bytes(*eight),
+        None => bytes.iter().fold(bytes.len() as u64, |tag, byte| tag << 8 | u64::from(*byte)),
+    }
+}
+
 impl<'a> Names<'a> {
     fn new() -> Self {
-        Self { few: [""; FEW], count: 0, many: None }
+        Self { tags: [0; FEW], few: [""; FEW], count: 0, many: None }
     }
 
     /// Adds a name; false if it was there.
@@ -164,12 +290,14 @@ impl<'a> Names<'a> {
         if self.many.is_none()
             && let Some(plain) = name.plain()
         {
-            let (had, free) = self.few.split_at_mut(self.count.min(FEW));
-            if had.contains(&plain) {
+            let tag = tag(plain);
+            let count = self.count.min(FEW);
+            let had = self.tags.iter().zip(&self.few).take(count);
+            if had.filter(|(had, _)| **had == tag).any(|(_, had)| *had == plain) {
                 return false;
             }
-            if let Some(slot) = free.first_mut() {
-                *slot = plain;
+            if let (Some(free_tag), Some(free)) = (self.tags.get_mut(count), self.few.get_mut(count)) {
+                (*free_tag, *free) = (tag, plain);
                 self.count += 1;
                 return true;
             }
@@ -186,210 +314,239 @@ impl<'a> Names<'a> {
     }
 }
 
+/// The text being read. Positions are passed by value: kept in a struct, each step would wait for memory.
+#[derive(Clone, Copy)]
 struct Scanner<'a> {
     text: &'a str,
-    at: usize,
+}
+
+/// Where something ended, and what it was. No string, value or container ends at 0, so 0 means it was none;
+/// two words are returned in registers.
+#[derive(Clone, Copy)]
+struct Read<T> {
+    end: usize,
+    what: T,
+}
+
+impl<T> Read<T> {
+    #[inline]
+    fn ok(self) -> Result<(usize, T), NotStrictJson> {
+        if self.end == 0 { Err(NotStrictJson) } else { Ok((self.end, self.what)) }
+    }
 }
 
 impl<'a> Scanner<'a> {
+    /// The byte at a position; 0, which JSON allows nowhere, after the end.
     #[inline]
-    fn peek(&self) -> Option<u8> {
-        self.text.as_bytes().get(self.at).copied()
+    fn byte(self, at: usize) -> u8 {
+        self.text.as_bytes().get(at).copied().unwrap_or(0)
     }
 
     #[inline]
-    fn skip_space(&mut self) {
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = self.peek() {
-            self.at += 1;
+    fn after_space(self, mut at: usize) -> usize {
+        while matches!(self.byte(at), b' ' | b'\t' | b'\n' | b'\r') {
+            at += 1;
+        }
+        at
+    }
+
+    #[inline]
+    fn after(self, at: usize, byte: u8) -> Result<usize, NotStrictJson> {
+        if self.byte(at) == byte { Ok(at + 1) } else { Err(NotStrictJson) }
+    }
+
+    fn end(self, at: usize) -> Result<(), NotStrictJson> {
+        if self.after_space(at) == self.text.len() { Ok(()) } else { Err(NotStrictJson) }
+    }
+
+    #[inline]
+    fn cut(self, start: usize, end: usize) -> Result<&'a str, NotStrictJson> {
+        self.text.get(start..end).ok_or(NotStrictJson)
+    }
+
+    /// Moves to the next element of a container: its start, or what follows the closing bracket.
+    #[inline]
+    fn another(self, at: usize, first: &mut bool, close: u8) -> Result<Next, NotStrictJson> {
+        let at = self.after_space(at);
+        let byte = self.byte(at);
+        if byte == close {
+            return Ok(Next::End(at + 1));
+        }
+        // After a comma a closing bracket is not the start of a value, so it is refused there.
+        match (std::mem::take(first), byte) {
+            (true, _) => Ok(Next::At(at)),
+            (false, b',') => Ok(Next::At(self.after_space(at + 1))),
+            (false, _) => Err(NotStrictJson),
         }
     }
 
+    /// Reads a name and its colon.
     #[inline]
-    fn expect(&mut self, byte: u8) -> Result<(), NotStrictJson> {
-        if self.peek() != Some(byte) {
-            return Err(NotStrictJson);
-        }
-        self.at += 1;
-        Ok(())
+    fn name(self, at: usize) -> Result<(usize, Text<'a>), NotStrictJson> {
+        let (end, escapes) = self.string(at).ok()?;
+        let text = Text { quoted: self.cut(at, end)?, escapes };
+        Ok((self.after(self.after_space(end), b':')?, text))
     }
 
-    fn end(&mut self) -> Result<(), NotStrictJson> {
-        self.skip_space();
-        if self.at == self.text.len() { Ok(()) } else { Err(NotStrictJson) }
-    }
-
+    /// Finds the plain name of a registered claim with its colon: six characters.
     #[inline]
-    fn since(&self, start: usize) -> Result<&'a str, NotStrictJson> {
-        self.text.get(start..self.at).ok_or(NotStrictJson)
-    }
-
-    /// Moves over the separator before the next element; false at the closing bracket.
-    #[inline]
-    fn another(&mut self, first: &mut bool, close: u8) -> Result<bool, NotStrictJson> {
-        self.skip_space();
-        if self.peek() == Some(close) {
-            self.at += 1;
-            return Ok(false);
-        }
-        if !std::mem::take(first) {
-            self.expect(b',')?;
-            self.skip_space();
-        } else if self.peek() == Some(b',') {
-            return Err(NotStrictJson);
-        }
-        // A closing bracket after a comma is not the start of a value, so it is refused there.
-        Ok(true)
-    }
-
-    #[inline]
-    fn member_name(&mut self, first: &mut bool) -> Result<Option<Text<'a>>, NotStrictJson> {
-        if !self.another(first, b'}')? {
-            return Ok(None);
-        }
-        let name = self.string()?;
-        self.skip_space();
-        self.expect(b':')?;
-        Ok(Some(name))
-    }
-
-    /// Reads a value at the given depth: the number of containers around it.
-    #[inline]
-    fn value(&mut self, depth: u32) -> Result<Value<'a>, NotStrictJson> {
-        self.skip_space();
-        let start = self.at;
-        match self.peek().ok_or(NotStrictJson)? {
-            b'"' => self.string().map(Value::String),
-            b'-' | b'0'..=b'9' => {
-                self.number()?;
-                Ok(Value::Number(self.since(start)?))
+    fn registered_name(self, at: usize) -> Option<usize> {
+        const fn word(name: &str) -> u64 {
+            match name.as_bytes() {
+                [a, b, c] => u64::from_le_bytes([b'"', *a, *b, *c, b'"', b':', 0, 0]),
+                _ => 0,
             }
-            b'{' => {
-                self.container(depth, b'}')?;
-                Ok(Value::Object(self.since(start)?))
-            }
-            b'[' => {
-                self.container(depth, b']')?;
-                Ok(Value::Array(self.since(start)?))
-            }
-            b't' => self.literal("true"),
-            b'f' => self.literal("false"),
-            b'n' => self.literal("null"),
-            _ => Err(NotStrictJson),
         }
+        const WORDS: [u64; 7] = {
+            let [a, b, c, d, e, f, g] = REGISTERED;
+            [word(a), word(b), word(c), word(d), word(e), word(f), word(g)]
+        };
+        let eight = self.text.as_bytes().get(at..)?.first_chunk::<8>()?;
+        let six = u64::from_le_bytes(*eight) & 0xffff_ffff_ffff;
+        WORDS.iter().position(|word| *word == six)
     }
 
-    fn literal(&mut self, word: &str) -> Result<Value<'a>, NotStrictJson> {
-        let rest = self.text.get(self.at..).unwrap_or_default();
-        if !rest.starts_with(word) {
-            return Err(NotStrictJson);
-        }
-        self.at += word.len();
-        Ok(Value::Literal)
+    /// Reads a value at the given depth, the number of containers around it, and the space before it.
+    #[inline]
+    fn value(self, at: usize, depth: u32) -> Result<(usize, Value<'a>), NotStrictJson> {
+        let start = self.after_space(at);
+        let (end, kind) = if self.byte(start) == b'"' {
+            let (end, escapes) = self.string(start).ok()?;
+            (end, if escapes == Escapes::None { Kind::PlainString } else { Kind::EscapedString })
+        } else {
+            self.other_value(start, depth).ok()?
+        };
+        Ok((end, Value { text: self.cut(start, end)?, kind }))
     }
 
-    fn container(&mut self, depth: u32, close: u8) -> Result<(), NotStrictJson> {
+    fn other_value(self, at: usize, depth: u32) -> Read<Kind> {
+        let (end, what) = match self.byte(at) {
+            b'-' | b'0'..=b'9' => (self.number(at), Kind::Number),
+            b'{' => (self.container(at, depth, b'}'), Kind::Object),
+            b'[' => (self.container(at, depth, b']'), Kind::Array),
+            b't' => (self.word(at, "true"), Kind::Literal),
+            b'f' => (self.word(at, "false"), Kind::Literal),
+            b'n' => (self.word(at, "null"), Kind::Literal),
+            _ => (Err(NotStrictJson), Kind::Literal),
+        };
+        Read { end: end.unwrap_or(0), what }
+    }
+
+    fn word(self, at: usize, word: &str) -> Result<usize, NotStrictJson> {
+        let rest = self.text.get(at..).unwrap_or_default();
+        if rest.starts_with(word) { Ok(at + word.len()) } else { Err(NotStrictJson) }
+    }
+
+    fn container(self, at: usize, depth: u32, close: u8) -> Result<usize, NotStrictJson> {
         if depth >= MAX_DEPTH {
             return Err(NotStrictJson);
         }
-        self.at += 1;
-        let mut first = true;
-        if close == b'}' {
-            while self.member_name(&mut first)?.is_some() {
-                self.value(depth + 1)?;
-            }
-        } else {
-            while self.another(&mut first, close)? {
-                self.value(depth + 1)?;
-            }
+        let (mut at, mut first) = (at + 1, true);
+        loop {
+            at = match self.another(at, &mut first, close)? {
+                Next::End(end) => return Ok(end),
+                Next::At(at) if close == b'}' => self.name(at)?.0,
+                Next::At(at) => at,
+            };
+            (at, _) = self.value(at, depth + 1)?;
         }
-        Ok(())
     }
 
-    fn number(&mut self) -> Result<(), NotStrictJson> {
-        if self.peek() == Some(b'-') {
-            self.at += 1;
+    fn number(self, mut at: usize) -> Result<usize, NotStrictJson> {
+        if self.byte(at) == b'-' {
+            at += 1;
         }
-        match self.peek() {
-            Some(b'0') => self.at += 1,
-            Some(b'1'..=b'9') => self.digits()?,
+        at = match self.byte(at) {
+            b'0' => at + 1,
+            b'1'..=b'9' => self.digits(at)?,
             _ => return Err(NotStrictJson),
+        };
+        if self.byte(at) == b'.' {
+            at = self.digits(at + 1)?;
         }
-        if self.peek() == Some(b'.') {
-            self.at += 1;
-            self.digits()?;
-        }
-        if let Some(b'e' | b'E') = self.peek() {
-            self.at += 1;
-            if let Some(b'+' | b'-') = self.peek() {
-                self.at += 1;
+        if let b'e' | b'E' = self.byte(at) {
+            at += 1;
+            if let b'+' | b'-' = self.byte(at) {
+                at += 1;
             }
-            self.digits()?;
+            at = self.digits(at)?;
         }
-        Ok(())
+        Ok(at)
     }
 
     /// One digit or more.
     #[inline]
-    fn digits(&mut self) -> Result<(), NotStrictJson> {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.peek() {
-            self.at += 1;
+    fn digits(self, start: usize) -> Result<usize, NotStrictJson> {
+        let mut at = start;
+        while self.byte(at).is_ascii_digit() {
+            at += 1;
         }
-        if self.at == start { Err(NotStrictJson) } else { Ok(()) }
+        if at == start { Err(NotStrictJson) } else { Ok(at) }
     }
 
     #[inline]
-    fn string(&mut self) -> Result<Text<'a>, NotStrictJson> {
-        let start = self.at;
-        self.expect(b'"')?;
-        let mut escaped = false;
+    fn string(self, start: usize) -> Read<Escapes> {
+        const NONE: Read<Escapes> = Read { end: 0, what: Escapes::None };
+        if self.byte(start) != b'"' {
+            return NONE;
+        }
+        let end = plain_run(self.text.as_bytes(), start + 1);
+        match self.byte(end) {
+            b'"' => Read { end: end + 1, what: Escapes::None },
+            b'\\' => Read { end: self.escaped_string(end).unwrap_or(0), what: Escapes::Some },
+            // A control character, or the end of the text.
+            _ => NONE,
+        }
+    }
+
+    /// Reads the rest of a string from its first backslash on.
+    #[cold]
+    fn escaped_string(self, mut at: usize) -> Result<usize, NotStrictJson> {
         loop {
-            self.at = plain_run(self.text.as_bytes(), self.at);
-            match self.peek() {
-                Some(b'"') => {
-                    self.at += 1;
-                    return Ok(Text { quoted: self.since(start)?, escaped });
-                }
-                Some(b'\\') => {
-                    escaped = true;
-                    self.escape()?;
-                }
-                // A control character, or the end of the text.
+            match self.byte(at) {
+                b'"' => return Ok(at + 1),
+                b'\\' => at = plain_run(self.text.as_bytes(), self.escape(at + 1)?),
                 _ => return Err(NotStrictJson),
             }
         }
     }
 
-    #[cold]
-    fn escape(&mut self) -> Result<(), NotStrictJson> {
-        self.at += 1;
-        let kind = self.peek().ok_or(NotStrictJson)?;
-        self.at += 1;
-        match kind {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(()),
-            b'u' => match self.four_hex()? {
+    fn escape(self, at: usize) -> Result<usize, NotStrictJson> {
+        match self.byte(at) {
+            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Ok(at + 1),
+            b'u' => match self.four_hex(at + 1)? {
                 0xd800..0xdc00 => {
                     // RFC 8259 §8.2 leaves lone surrogates open; they name no character, so they are refused.
-                    self.expect(b'\\')?;
-                    self.expect(b'u')?;
-                    if (0xdc00..0xe000).contains(&self.four_hex()?) { Ok(()) } else { Err(NotStrictJson) }
+                    let low = self.after(self.after(at + 5, b'\\')?, b'u')?;
+                    if (0xdc00..0xe000).contains(&self.four_hex(low)?) {
+                        Ok(low + 4)
+                    } else {
+                        Err(NotStrictJson)
+                    }
                 }
                 0xdc00..0xe000 => Err(NotStrictJson),
-                _ => Ok(()),
+                _ => Ok(at + 5),
             },
             _ => Err(NotStrictJson),
         }
     }
 
-    fn four_hex(&mut self) -> Result<u32, NotStrictJson> {
-        let digits = self.text.get(self.at..self.at + 4).ok_or(NotStrictJson)?;
+    fn four_hex(self, at: usize) -> Result<u32, NotStrictJson> {
+        let digits = self.cut(at, at + 4)?;
         // from_str_radix would take a sign.
         if !digits.bytes().all(|digit| digit.is_ascii_hexdigit()) {
             return Err(NotStrictJson);
         }
-        self.at += 4;
         u32::from_str_radix(digits, 16).map_err(|_| NotStrictJson)
     }
+}
+
+/// What follows in a container.
+enum Next {
+    /// An element starts here.
+    At(usize),
+    /// The container has ended before this.
+    End(usize),
 }
 
 /// Returns the index of the first quote, backslash or control character from `at` on, or the length.
@@ -432,10 +589,10 @@ mod tests {
         let mut members = Members::of(text)?;
         let mut all = Vec::new();
         while let Some((name, value)) = members.next()? {
-            let value = match value {
-                Value::String(text) => format!("{:?}", text.decode()),
-                Value::Number(text) | Value::Array(text) | Value::Object(text) => text.to_owned(),
-                Value::Literal => "literal".to_owned(),
+            let value = match (value.string(), value.kind) {
+                (Some(text), _) => format!("{:?}", text.decode()),
+                (None, Kind::Literal) => "literal".to_owned(),
+                (None, _) => value.text.to_owned(),
             };
             all.push((name.decode().into_owned(), value));
         }

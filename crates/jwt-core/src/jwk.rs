@@ -9,7 +9,7 @@ use crate::base64url;
 use crate::crypto::PrivateKey;
 use crate::der;
 use crate::error::KeyError;
-use crate::json::{Elements, Members, NotStrictJson, Value};
+use crate::json::{Elements, Members, NotStrictJson};
 use crate::public_key::PublicNumbers;
 use crate::secret::Secret;
 use crate::signing_key::SigningKey;
@@ -113,7 +113,7 @@ impl<'a> JwkText<'a> {
                     *slot = Some(text);
                 }
             } else if name == "key_ops" {
-                let Value::Array(operations) = value else { return Err(KeyError::Malformed) };
+                let operations = value.array().ok_or(KeyError::Malformed)?;
                 (this.may_sign, this.may_verify) = (false, false);
                 let mut operations = Elements::of(operations)?;
                 while let Some(operation) = operations.next()? {

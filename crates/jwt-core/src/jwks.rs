@@ -8,7 +8,7 @@ use serde::ser::{SerializeMap as _, Serializer};
 
 use crate::algorithm::Algorithm;
 use crate::error::KeyError;
-use crate::json::{Elements, Members, Value};
+use crate::json::{Elements, Members};
 use crate::jwk::{Jwk, JwkText};
 use crate::verifying_key::VerifyingKey;
 
@@ -54,15 +54,14 @@ impl JwkSet {
         let mut members = Members::of(json)?;
         while let Some((name, value)) = members.next()? {
             if name.is("keys") {
-                let Value::Array(array) = value else { return Err(KeyError::Malformed) };
-                found = Some(array);
+                found = Some(value.array().ok_or(KeyError::Malformed)?);
             }
         }
         let mut elements = Elements::of(found.ok_or(KeyError::Malformed)?)?;
         let mut set = Self::default();
         let mut distinct = Distinct::default();
         while let Some(element) = elements.next()? {
-            let Value::Object(object) = element else { return Err(KeyError::Malformed) };
+            let object = element.object().ok_or(KeyError::Malformed)?;
             let text = JwkText::parse(object)?;
             if text.is_symmetric() {
                 set.skipped += 1;

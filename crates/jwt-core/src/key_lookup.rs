@@ -1,21 +1,26 @@
 //! From a header to its key: by the exact segment first, by its members otherwise (RFC 7515 §4.1.4, RFC 8725 §3.1).
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use crate::algorithm::Algorithm;
 use crate::error::Refusal;
 use crate::header::{self, COMMON_ORDERS, Header};
 use crate::jwks::KeySet;
+use crate::keyed_hash::Folded;
 use crate::token_type::TokenType;
 use crate::verifying_key::VerifyingKey;
+
+/// So many lengths of likely headers are tried.
+const MOST_LENGTHS: usize = 8;
 
 /// The keys of a verifier and the headers it expects.
 pub(crate) struct KeyLookup {
     keys: Vec<VerifyingKey>,
     /// The key of each header segment that this verifier's issuer is likely to write, header checks included.
     exact: HashMap<Box<str>, usize, Folded>,
+    /// The different lengths of those segments: a dot in such a place most likely ends one.
+    lengths: Vec<usize>,
     by_id: HashMap<Arc<str>, Vec<usize>>,
     /// What `typ` may be; empty if it was waived.
     types: Box<[TokenType]>,
@@ -30,9 +35,19 @@ impl KeyLookup {
                 by_id.entry(id.into()).or_default().push(at);
             }
         }
-        let mut this =
-            Self { keys, exact: HashMap::with_hasher(Folded::seeded()), by_id, types: types.into() };
+        let mut this = Self {
+            keys,
+            exact: HashMap::with_hasher(Folded::seeded()),
+            lengths: Vec::new(),
+            by_id,
+            types: types.into(),
+        };
         this.exact = this.likely_headers();
+        this.lengths = this.exact.keys().map(|segment| segment.len()).collect();
+        this.lengths.sort_unstable();
+        this.lengths.dedup();
+        // Where ids differ much in length, finding the dot is cheaper than trying each.
+        this.lengths.truncate(MOST_LENGTHS);
         this
     }
 
@@ -58,17 +73,40 @@ impl KeyLookup {
         exact
     }
 
-    /// Returns the key of a header segment, all checks of the header done.
+    /// Splits off the header segment of a token and returns its key, all checks of the header done, and what
+    /// follows the first dot.
     #[inline]
-    pub(crate) fn key_of(&self, segment: &str, buffer: &mut Vec<u8>) -> Result<&VerifyingKey, Refusal> {
+    pub(crate) fn split<'t>(
+        &self,
+        token: &'t str,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(&VerifyingKey, &'t [u8]), Refusal> {
+        for length in &self.lengths {
+            if token.as_bytes().get(*length) == Some(&b'.')
+                && let Some((segment, rest)) = token.split_at_checked(*length)
+                && let Some(at) = self.exact.get(segment)
+            {
+                let key = self.keys.get(*at).ok_or(Refusal::UnknownKey)?;
+                return Ok((key, rest.as_bytes().get(1..).unwrap_or_default()));
+            }
+        }
+        self.split_slowly(token, buffer)
+    }
+
+    #[cold]
+    fn split_slowly<'t>(
+        &self,
+        token: &'t str,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(&VerifyingKey, &'t [u8]), Refusal> {
+        let (segment, rest) = token.split_once('.').ok_or(Refusal::Malformed)?;
         let at = match self.exact.get(segment) {
             Some(at) => *at,
             None => self.parse(segment, buffer)?,
         };
-        self.keys.get(at).ok_or(Refusal::UnknownKey)
+        Ok((self.keys.get(at).ok_or(Refusal::UnknownKey)?, rest.as_bytes()))
     }
 
-    #[cold]
     fn parse(&self, segment: &str, buffer: &mut Vec<u8>) -> Result<usize, Refusal> {
         let header = Header::decode(segment, buffer)?;
         let at = self.find(&header.algorithm, header.key_id.as_deref())?;
@@ -106,73 +144,5 @@ impl KeyLookup {
             // Two keys fit and the token does not say which: trying them would make the id meaningless.
             (Some(_), Some(_)) => Err(Refusal::UnknownKey),
         }
-    }
-}
-
-/// A keyed hash for segments of some dozen bytes: folded 128-bit multiplication, as in wyhash.
-///
-/// The map holds headers of our own making only, so nobody can fill it with colliding ones; the seed keeps
-/// lookups from being aimed at one bucket.
-#[derive(Clone, Copy)]
-struct Folded(u64, u64);
-
-impl Folded {
-    fn seeded() -> Self {
-        // The standard library's random keys, the only entropy it gives.
-        let random = || std::collections::hash_map::RandomState::new().build_hasher().finish();
-        Self(random(), random() | 1)
-    }
-}
-
-impl BuildHasher for Folded {
-    type Hasher = FoldedHasher;
-
-    #[inline]
-    fn build_hasher(&self) -> FoldedHasher {
-        FoldedHasher { state: self.0, key: self.1 }
-    }
-}
-
-struct FoldedHasher {
-    state: u64,
-    key: u64,
-}
-
-#[inline]
-fn fold(a: u64, b: u64) -> u64 {
-    let product = u128::from(a) * u128::from(b);
-    #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
-    {
-        product as u64 ^ (product >> 64) as u64
-    }
-}
-
-impl Hasher for FoldedHasher {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) {
-        let (pairs, rest) = bytes.as_chunks::<16>();
-        let mut absorb = |pair: &[u8; 16]| {
-            let value = u128::from_le_bytes(*pair);
-            #[expect(clippy::cast_possible_truncation, reason = "both halves are taken")]
-            let (low, high) = (value as u64, (value >> 64) as u64);
-            self.state = fold(self.state ^ low, self.key ^ high);
-        };
-        pairs.iter().for_each(&mut absorb);
-        let mut last = [0; 16];
-        if let Some(to) = last.get_mut(..rest.len()) {
-            to.copy_from_slice(rest);
-        }
-        absorb(&last);
-        self.state = fold(self.state ^ bytes.len() as u64, self.key);
-    }
-
-    #[inline]
-    fn write_u8(&mut self, _: u8) {
-        // The end mark of a str; the length is part of the hash already.
-    }
-
-    #[inline]
-    fn finish(&self) -> u64 {
-        self.state
     }
 }

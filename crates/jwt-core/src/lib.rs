@@ -6,15 +6,18 @@ compile_error!("jwt-core needs a crypto backend: enable the feature `ring` (defa
 
 mod algorithm;
 mod base64url;
+mod cache;
 mod claims;
 mod crypto;
 mod der;
 mod error;
+mod extension;
 mod header;
 mod json;
 mod jwk;
 mod jwks;
 mod key_lookup;
+mod keyed_hash;
 mod pem;
 mod public_key;
 mod secret;
@@ -28,6 +31,7 @@ mod verifier;
 mod verifying_key;
 
 pub use algorithm::Algorithm;
+pub use cache::VerifiedCache;
 pub use claims::{Audience, Claims};
 pub use error::{KeyError, Refusal, SignError};
 pub use jwk::Jwk;

@@ -93,9 +93,18 @@ impl Signer {
         if writer.finish() != Some(b'{') {
             return Err(SignError::NotAnObject);
         }
-        let mut room = [0; LONGEST_SIGNATURE];
+        // Clearing a kilobyte for each signature of 32 bytes would be a cost.
+        match self.key.verifying_key_ref().signature_length() {
+            0..=64 => self.append_signature(start, &mut [0; 64], out),
+            65..=256 => self.append_signature(start, &mut [0; 256], out),
+            _ => self.append_signature(start, &mut [0; LONGEST_SIGNATURE], out),
+        }
+    }
+
+    #[inline]
+    fn append_signature(&self, start: usize, room: &mut [u8], out: &mut Vec<u8>) -> Result<(), SignError> {
         let message = out.get(start..).unwrap_or_default();
-        let signature = self.key.sign(message, &mut room).ok_or(SignError::Backend)?;
+        let signature = self.key.sign(message, room).ok_or(SignError::Backend)?;
         out.push(b'.');
         base64url::encode_into(signature, out);
         Ok(())
@@ -103,7 +112,7 @@ impl Signer {
 }
 
 /// A multiple of three bytes, so that full buffers encode without a remainder.
-const BUFFER: usize = 1536;
+const BUFFER: usize = 1020;
 
 /// Encodes what is written to it, after the header. The output grows once if the claims fit the buffer.
 struct Base64Writer<'o> {
@@ -120,6 +129,12 @@ struct Base64Writer<'o> {
 impl Base64Writer<'_> {
     #[inline]
     fn push(&mut self, mut bytes: &[u8]) {
+        // Half of what serde_json writes is one quote, colon or comma.
+        if let ([byte], Some(slot)) = (bytes, self.pending.get_mut(self.filled)) {
+            *slot = *byte;
+            self.filled += 1;
+            return;
+        }
         loop {
             let free = self.pending.get_mut(self.filled..).unwrap_or_default();
             if let Some(to) = free.get_mut(..bytes.len()) {

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::algorithm::{Algorithm, Family};
-use crate::crypto::{self, LONGEST_SIGNATURE, PrivateKey, SignatureRoom};
+use crate::crypto::{self, LONGEST_SIGNATURE, PrivateKey};
 use crate::der;
 use crate::error::KeyError;
 use crate::jwk::JwkText;
@@ -177,7 +177,7 @@ impl SigningKey {
     }
 
     #[inline]
-    pub(crate) fn sign<'r>(&self, message: &[u8], room: &'r mut SignatureRoom) -> Option<&'r [u8]> {
+    pub(crate) fn sign<'r>(&self, message: &[u8], room: &'r mut [u8]) -> Option<&'r [u8]> {
         self.inner.private.sign(message, room)
     }
 }

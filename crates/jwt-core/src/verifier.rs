@@ -10,6 +10,7 @@ use serde::Deserialize;
 use crate::base64url;
 use crate::claims::Claims;
 use crate::error::Refusal;
+use crate::json::Span;
 use crate::jwks::KeySet;
 use crate::key_lookup::KeyLookup;
 use crate::token_type::TokenType;
@@ -34,13 +35,15 @@ pub struct Stated(());
 pub struct Scratch {
     header: Vec<u8>,
     payload: Vec<u8>,
+    /// Where the claims are in the payload.
+    spans: Vec<Span>,
 }
 
 impl Scratch {
     /// Returns empty buffers, which grow with the first token.
     #[must_use]
     pub const fn new() -> Self {
-        Self { header: Vec::new(), payload: Vec::new() }
+        Self { header: Vec::new(), payload: Vec::new(), spans: Vec::new() }
     }
 }
 
@@ -162,55 +165,52 @@ impl Verifier {
         now_unix_seconds: u64,
         scratch: &'s mut Scratch,
     ) -> Result<Verified<Claims<'s, X>>, Refusal> {
-        let json = self.authenticate(token, scratch)?;
-        let claims = Claims::parse(json)?;
+        let Scratch { header, payload, spans } = scratch;
+        let json = self.authenticate(token, header, payload)?;
+        let claims = Claims::parse(json, spans)?;
         self.inner.expected.check(&claims, now_unix_seconds)?;
-        Ok(Verified(claims.extend(json)?))
+        Ok(Verified(claims.extend(json, spans)?))
+    }
+
+    /// Checks the times of claims that were verified before.
+    pub(crate) fn check_times<X>(&self, claims: &Verified<Claims<'_, X>>, now: u64) -> Result<(), Refusal> {
+        self.inner.expected.check_times(claims, now)
     }
 
     /// Returns the payload of a token whose header and signature are right.
-    fn authenticate<'s>(&self, token: &str, scratch: &'s mut Scratch) -> Result<&'s str, Refusal> {
+    fn authenticate<'s>(
+        &self,
+        token: &str,
+        header_buffer: &mut Vec<u8>,
+        payload_buffer: &'s mut Vec<u8>,
+    ) -> Result<&'s str, Refusal> {
         if token.len() > self.inner.expected.longest {
             return Err(Refusal::TooLarge);
         }
-        let (header, rest) = token.split_once('.').ok_or(Refusal::Malformed)?;
-        let key = self.inner.keys.key_of(header, &mut scratch.header)?;
+        let (key, rest) = self.inner.keys.split(token, header_buffer)?;
         // The key knows how long its signatures are, which spares looking for the second dot. A third one
         // would be part of the payload, which the decoder refuses.
-        let rest = rest.as_bytes();
         let split =
             rest.len().checked_sub(key.signature_characters()).and_then(|at| rest.split_at_checked(at));
         let Some(([payload @ .., b'.'], signature)) = split else {
             let dots = rest.iter().filter(|byte| **byte == b'.').count();
             return Err(if dots == 1 { Refusal::BadSignature } else { Refusal::Malformed });
         };
-        let message = token.as_bytes().get(..header.len() + 1 + payload.len()).unwrap_or_default();
+        let message =
+            token.len().checked_sub(signature.len() + 1).and_then(|end| token.as_bytes().get(..end));
+        let message = message.ok_or(Refusal::Malformed)?;
         //= RFC 7515 §5.2
         if !key.verify_text(message, signature) {
             return Err(Refusal::BadSignature);
         }
-        let json =
-            base64url::decode_growing(payload, &mut scratch.payload).map_err(|_| Refusal::Malformed)?;
+        let json = base64url::decode_growing(payload, payload_buffer).map_err(|_| Refusal::Malformed)?;
         std::str::from_utf8(json).map_err(|_| Refusal::Malformed)
     }
 }
 
 impl Expected {
     fn check(&self, claims: &Claims<'_>, now: u64) -> Result<(), Refusal> {
-        let leeway = u64::from(self.leeway);
-        //= RFC 7519 §4.1.4
-        if !self.any_expiry && now >= claims.expires_at.saturating_add(leeway) {
-            return Err(Refusal::Expired);
-        }
-        let in_future = |date: Option<u64>| date.is_some_and(|date| date > now.saturating_add(leeway));
-        //= RFC 7519 §4.1.5
-        if in_future(claims.not_before) {
-            return Err(Refusal::NotYetValid);
-        }
-        //= RFC 7519 §4.1.6
-        if in_future(claims.issued_at) {
-            return Err(Refusal::IssuedInFuture);
-        }
+        self.check_times(claims, now)?;
         //= RFC 7519 §4.1.1
         if let Some(expected) = &self.issuer {
             match &claims.issuer {
@@ -227,6 +227,24 @@ impl Expected {
             if !self.audiences.iter().any(|one| claims.audience.contains(one)) {
                 return Err(Refusal::WrongAudience);
             }
+        }
+        Ok(())
+    }
+
+    fn check_times<X>(&self, claims: &Claims<'_, X>, now: u64) -> Result<(), Refusal> {
+        let leeway = u64::from(self.leeway);
+        //= RFC 7519 §4.1.4
+        if !self.any_expiry && now >= claims.expires_at.saturating_add(leeway) {
+            return Err(Refusal::Expired);
+        }
+        let in_future = |date: Option<u64>| date.is_some_and(|date| date > now.saturating_add(leeway));
+        //= RFC 7519 §4.1.5
+        if in_future(claims.not_before) {
+            return Err(Refusal::NotYetValid);
+        }
+        //= RFC 7519 §4.1.6
+        if in_future(claims.issued_at) {
+            return Err(Refusal::IssuedInFuture);
         }
         Ok(())
     }

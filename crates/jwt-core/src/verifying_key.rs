@@ -179,6 +179,12 @@ impl VerifyingKey {
                 || (self.numbers().is_some() && self.numbers() == other.numbers()))
     }
 
+    /// The number of bytes of a signature.
+    #[inline]
+    pub(crate) fn signature_length(&self) -> usize {
+        self.inner.signature_length
+    }
+
     /// The number of base64url characters of a signature.
     #[inline]
     pub(crate) fn signature_characters(&self) -> usize {
@@ -188,11 +194,11 @@ impl VerifyingKey {
     /// Verifies a base64url signature.
     #[inline]
     pub(crate) fn verify_text(&self, message: &[u8], signature: &[u8]) -> bool {
-        // RSA needs 256 to 1024 bytes, everything else at most 132: clearing a kilobyte each time is a cost.
-        if self.inner.signature_length <= 256 {
-            self.verify_in(message, signature, &mut [0; 256])
-        } else {
-            self.verify_in(message, signature, &mut [0; LONGEST_SIGNATURE])
+        // Clearing a kilobyte for each signature of 32 bytes would be a cost.
+        match self.inner.signature_length {
+            0..=64 => self.verify_in(message, signature, &mut [0; 64]),
+            65..=256 => self.verify_in(message, signature, &mut [0; 256]),
+            _ => self.verify_in(message, signature, &mut [0; LONGEST_SIGNATURE]),
         }
     }
 
