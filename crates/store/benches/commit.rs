@@ -61,9 +61,8 @@ fn benches(criterion: &mut Criterion) {
     criterion.bench_function("client, read again at the same version", |bencher| {
         bencher.iter(|| now(store.client_uncached(black_box(&id))).unwrap().unwrap());
     });
-    let old = now(store.client(&id)).unwrap().unwrap();
     criterion.bench_function("client, replaced and read", |bencher| {
-        let mut old = (*old).clone();
+        let mut old = (*now(store.client(&id)).unwrap().unwrap()).clone();
         bencher.iter(|| {
             let new = old.record.clone();
             now(store.commit(vec![Write::ReplaceClient(old.clone(), new)])).unwrap();
