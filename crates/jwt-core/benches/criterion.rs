@@ -1,4 +1,5 @@
 //! The comparison under Criterion, for its statistics and its history; wall time, so for idle machines.
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run stops")]
 
 mod cases;
 

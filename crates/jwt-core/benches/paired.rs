@@ -2,6 +2,7 @@
 //!
 //! Ratios from one run survive a busy machine, absolute times do not. `cargo bench -p jwt-core --bench paired`,
 //! with `--no-default-features --features aws-lc-rs` for the other backend; a word after `--` selects cases.
+#![expect(clippy::expect_used, reason = "a benchmark that cannot run stops")]
 
 mod cases;
 
@@ -48,7 +49,7 @@ impl Measured {
 
     fn median(&mut self) -> f64 {
         self.nanoseconds.sort_by(f64::total_cmp);
-        self.nanoseconds[self.nanoseconds.len() / 2]
+        *self.nanoseconds.get(self.nanoseconds.len() / 2).expect("samples")
     }
 }
 
@@ -90,7 +91,7 @@ fn many_keys(count: usize) -> (Verifier, String) {
     let signing = signing_key(Algorithm::Hs256);
     let key = |at: usize| {
         let mut secret = [0x11; 32];
-        secret[..8].copy_from_slice(&at.to_le_bytes());
+        secret.first_chunk_mut().map(|front: &mut [u8; 8]| *front = at.to_le_bytes()).expect("room");
         VerifyingKey::from_secret(Algorithm::Hs256, &secret)
             .expect("a long secret")
             .with_key_id(&format!("key-{at:05}"))
@@ -119,7 +120,7 @@ fn others(selected: &dyn Fn(&str) -> bool) {
     let verifier = verifier(Algorithm::Hs256);
     let good = token(Algorithm::Hs256);
     let (header, rest) = good.split_once('.').expect("a token");
-    let tampered = format!("{}AAAA", &good[..good.len() - 4]);
+    let tampered = format!("{}AAAA", good.get(..good.len() - 4).expect("ASCII"));
     let mut operations: Vec<(&str, Operation)> = vec![
         ("refuse 1 MiB of A", refusing(&verifier, "A".repeat(1 << 20), NOW, Refusal::TooLarge)),
         ("refuse 1 MiB of dots", refusing(&verifier, ".".repeat(1 << 20), NOW, Refusal::TooLarge)),

@@ -64,6 +64,11 @@ impl<'a> Audience<'a> {
     /// Tells whether the token is for this audience: an exact comparison, byte for byte (RFC 7519 §4.1.3).
     #[must_use]
     pub fn contains(&self, audience: &str) -> bool {
+        // One plain string: what stands between the quotes is the value, if it holds no escapes.
+        let one = self.0.as_deref().and_then(|json| json.strip_prefix('"')?.strip_suffix('"'));
+        if one == Some(audience) && !audience.contains('\\') {
+            return true;
+        }
         self.iter().any(|one| one == audience)
     }
 

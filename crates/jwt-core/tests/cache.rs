@@ -9,10 +9,12 @@ use common::*;
 use jwt_core::{Algorithm, Refusal, Scratch, SigningKey, VerifiedCache};
 use serde_json::json;
 
+#[cfg(test)]
 fn cache(capacity: usize) -> VerifiedCache {
     VerifiedCache::new(verifier(Algorithm::EdDsa), capacity)
 }
 
+#[cfg(test)]
 fn token(number: u64) -> String {
     let mut claims = claims();
     claims["jti"] = json!(number.to_string());

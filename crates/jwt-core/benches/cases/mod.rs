@@ -189,7 +189,7 @@ fn bare(algorithm: Algorithm, message: Vec<u8>, signature: Vec<u8>) -> [Operatio
         Algorithm::Es384 => 23,
         _ => 12,
     };
-    let public = spki[skipped..].to_vec();
+    let public = spki.get(skipped..).expect("a good key").to_vec();
     #[cfg(feature = "aws-lc-rs")]
     let verify: Operation = {
         let key = signature::ParsedPublicKey::new(verification, public).expect("a good key");

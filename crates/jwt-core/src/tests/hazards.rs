@@ -310,6 +310,17 @@ fn expected_claims_are_required_and_compared_byte_for_byte() {
     }
     let among = format!(r#"["x","{AUDIENCE}"]"#);
     assert_eq!(check_claim("aud", &among), None);
+    // An audience with a backslash in it is compared as what it means, not as it is written.
+    let odd = Verifier::builder(secret_key().verifying_key())
+        .any_issuer_dangerous()
+        .audience(r"a\\b")
+        .token_type(TokenType::Jwt)
+        .build();
+    assert_eq!(
+        refusal_of(&odd, &forge(HEADER, &payload_with("aud", Some(r#""a\\b""#)))),
+        Some(Refusal::WrongAudience)
+    );
+    assert_eq!(refusal_of(&odd, &forge(HEADER, &payload_with("aud", Some(r#""a\\\\b""#)))), None);
     // Escapes name the same characters.
     assert_eq!(check_claim("aud", r#""https:\/\/api.example\u002f""#), None);
     assert_eq!(check_claim("aud", r#"["x", "https:\/\/api.example\u002f"]"#), None);
