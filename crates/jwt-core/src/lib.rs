@@ -42,3 +42,11 @@ pub use token_type::TokenType;
 pub use unverified::{dangerous_inspect, peek_key_id};
 pub use verifier::{Scratch, Stated, Unstated, Verified, Verifier, VerifierBuilder};
 pub use verifying_key::VerifyingKey;
+
+/// Compiles the examples of the pages beside the crate.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../../docs/jwt-misuse.md")]
+    #[doc = include_str!("../../../docs/migrating-from-jsonwebtoken.md")]
+    struct Pages;
+}

@@ -111,8 +111,9 @@ impl Signer {
     }
 }
 
-/// A multiple of three bytes, so that full buffers encode without a remainder.
-const BUFFER: usize = 1020;
+/// A multiple of three bytes, so that full buffers encode without a remainder; room for usual claims, and no
+/// more, since all of it is cleared for each token.
+const BUFFER: usize = 510;
 
 /// Encodes what is written to it, after the header. The output grows once if the claims fit the buffer.
 struct Base64Writer<'o> {
@@ -154,7 +155,10 @@ impl Base64Writer<'_> {
         let pending = self.pending.get(..self.filled).unwrap_or_default();
         if self.first.is_none() {
             self.first = pending.first().copied();
-            self.out.reserve(self.prefix.len() + base64url::encoded_length(pending.len()) + self.after);
+            // A full buffer is seldom the whole: room for four spares growing step by step.
+            let buffers = if self.filled == BUFFER { 4 } else { 1 };
+            self.out
+                .reserve(self.prefix.len() + base64url::encoded_length(pending.len() * buffers) + self.after);
             self.out.extend_from_slice(self.prefix.as_bytes());
         }
         base64url::encode_into(pending, self.out);

@@ -95,7 +95,7 @@ fn claims_that_are_no_object_are_not_signed() {
 
 #[test]
 fn claims_larger_than_the_writers_buffer_survive() {
-    for size in [1490, 1500, 1510, 1530, 1536, 1537, 3000, 3072, 5000] {
+    for size in (450..540).chain([990, 1000, 1020, 1021, 1530, 2040, 5000]) {
         let claims = serde_json::json!({"exp": NOW + 1, "text": "x".repeat(size)});
         let token = signer(Algorithm::Hs256).sign(&claims).unwrap();
         let verifier = Verifier::builder(verifying_key(Algorithm::Hs256))

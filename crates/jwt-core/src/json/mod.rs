@@ -147,6 +147,13 @@ pub(crate) struct Members<'a> {
 /// The registered claims (RFC 7519 §4.1). All have three letters, so that `"iss":` is found with one load.
 pub(crate) const REGISTERED: [&str; 7] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"];
 
+/// The place of a name in [`REGISTERED`].
+#[inline]
+fn place_of(name: &str) -> Option<usize> {
+    let three: &[u8; 3] = name.as_bytes().try_into().ok()?;
+    REGISTERED.iter().position(|registered| registered.as_bytes() == three)
+}
+
 /// One claim: its place in [`REGISTERED`], if it has one, its value, and where it stands.
 pub(crate) type Claim<'a> = (Option<usize>, Value<'a>, Span);
 
@@ -192,8 +199,10 @@ impl<'a> Members<'a> {
             None => {
                 let (at, name) = self.scanner.name(name_start)?;
                 // Odd spacing or escapes hide a registered name from the fast path, not from this one.
-                let may_be = name.escapes == Escapes::Some || name.quoted.len() == 5;
-                let place = REGISTERED.iter().position(|registered| may_be && name.is(registered));
+                let place = match name.plain() {
+                    Some(plain) => place_of(plain),
+                    None => place_of(&name.decode()),
+                };
                 if place.is_none() && !self.names.insert(name) {
                     return Err(NotStrictJson);
                 }
