@@ -55,6 +55,9 @@ fn depth(value: &Value) -> usize {
     }
 }
 
+/// Header members that `jsonwebtoken` deserializes and does not use.
+const PARSED_BY_JSONWEBTOKEN: [&str; 8] = ["jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256", "url", "nonce"];
+
 /// Reasons why a token that `jsonwebtoken` takes is malformed here.
 fn is_malformed(header: &Value, payload: &Value, texts: [&str; 2]) -> bool {
     let not_text = |value: &Value, name: &str| value.get(name).is_some_and(|value| !value.is_string());
@@ -116,7 +119,12 @@ fuzz_target!(|input: &[u8]| {
         (Ok(ours), Err(error)) => {
             // The clock of jsonwebtoken is the system's, and may have ticked in between.
             let close = ours.expires_at.abs_diff(now) < 3 || ours.not_before.is_some_and(|nbf| nbf.abs_diff(now) < 3);
-            assert!(close, "accepted here only: {error:?}\n{token}");
+            // It parses header members that nothing depends on, and fails where they are odd; here they are
+            // skipped unread.
+            let header: Value = serde_json::from_slice(header).unwrap_or_default();
+            let parsed = PARSED_BY_JSONWEBTOKEN.iter().any(|name| header.get(name).is_some());
+            let parsed = parsed && matches!(error.kind(), jsonwebtoken::errors::ErrorKind::Json(_));
+            assert!(close || parsed, "accepted here only: {error:?}\n{token}");
         }
         (Err(refusal), Ok(theirs)) => {
             let texts = [header, payload].map(|bytes| str::from_utf8(bytes).unwrap_or_default());
