@@ -124,8 +124,8 @@ impl App {
     {
         let watch = Stopwatch::start();
         let mut trace = Trace::default();
-        let method = request.method().clone();
-        // Only a path of ours is logged: any other is somebody else's text.
+        // Only a path and a method that we know are logged: any other is somebody else's text.
+        let method = router::method_name(request.method());
         let path = router::route(request.uri().path()).map_or("-", |route| route.path);
         let answered = AssertUnwindSafe(self.dispatch(request, scheme, &mut trace)).catch_unwind().await;
         let answer = match answered {
@@ -144,9 +144,29 @@ impl App {
         let microseconds = watch.microseconds();
         let (grant_type, refused) = (trace.grant_type, trace.refused.as_deref());
         if status >= 500 {
-            tracing::error!(%method, path, status, microseconds, tenant, client_id, grant_type, refused, "request");
+            tracing::error!(
+                method,
+                path,
+                status,
+                microseconds,
+                tenant,
+                client_id,
+                grant_type,
+                refused,
+                "request"
+            );
         } else {
-            tracing::info!(%method, path, status, microseconds, tenant, client_id, grant_type, refused, "request");
+            tracing::info!(
+                method,
+                path,
+                status,
+                microseconds,
+                tenant,
+                client_id,
+                grant_type,
+                refused,
+                "request"
+            );
         }
         answer
     }

@@ -8,7 +8,7 @@ use store_sqlite::Sqlite;
 use zeroize::Zeroizing;
 
 use crate::backend::{AnyBackend, AnyStores};
-use crate::files::{make_directory, read_private, write_private};
+use crate::files::{create_private, make_directory, read_private};
 use crate::moment::Moments;
 
 /// The database's file in the data directory.
@@ -79,7 +79,8 @@ pub fn write_sealing_key(path: &Path, moments: &dyn Moments) -> Result<(), Strin
         text.push_str(&format!("{byte:02x}"));
     }
     text.push('\n');
-    write_private(path, text.as_bytes())
+    // Where another process was first, its key is the one.
+    create_private(path, text.as_bytes()).map(drop)
 }
 
 /// A name for a key that sorts by the day it was made.
@@ -125,6 +126,7 @@ fn decode_hexadecimal(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::write_private;
     use crate::moment::SystemMoments;
 
     #[tokio::test]
@@ -135,6 +137,7 @@ mod tests {
         drop(open().await.unwrap());
         drop(open().await.unwrap());
 
+        std::fs::remove_file(&key_file).unwrap();
         write_sealing_key(&key_file, &SystemMoments).unwrap();
         let error = open().await.err().unwrap();
         assert!(error.contains("key"), "{error}");

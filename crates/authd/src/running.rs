@@ -1,4 +1,4 @@
-//! A running server: listeners, housekeeping, and a graceful stop on SIGTERM or Ctrl-C.
+//! A running server: listeners, housekeeping, and a graceful stop on SIGTERM, SIGHUP or Ctrl-C.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,34 +17,50 @@ const SWEEP_AT_MOST: usize = 1000;
 
 /// Serves until a signal says stop; a second signal ends the process at once.
 pub async fn until_stopped(app: Arc<App>, listeners: Vec<Listener>) -> Result<(), String> {
+    allow_many_connections();
     let say = |error: std::io::Error| format!("cannot listen for signals: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(say)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(say)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(say)?;
     let (stop, stopped) = watch::channel(false);
-    let housekeeping = tokio::spawn(housekeeping(Arc::clone(&app)));
+    let mut housekeeping = tokio::spawn(housekeeping(Arc::clone(&app)));
     let limits = app.limits();
-    let serving = tokio::spawn(listener::serve(Arc::clone(&app), listeners, limits, stopped));
+    let mut serving = tokio::spawn(listener::serve(Arc::clone(&app), listeners, limits, stopped));
 
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+    // Serving or housekeeping ends by itself only by a bug. A process that looks alive and is not would be worse than
+    // one that ends: revocations would go unseen.
+    let broken = tokio::select! {
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        _ = hangup.recv() => None,
+        _ = &mut serving => Some("serving"),
+        _ = &mut housekeeping => Some("housekeeping"),
+    };
     tracing::info!("stopping: no new connections, requests in flight are finished");
     app.stop();
     let _ = stop.send(true);
     let finished = tokio::select! {
-        finished = serving => finished.unwrap_or(false),
+        finished = async { if broken == Some("serving") { Ok(false) } else { (&mut serving).await } } => {
+            finished.unwrap_or(false)
+        }
         _ = terminate.recv() => false,
         _ = interrupt.recv() => false,
     };
     housekeeping.abort();
     app.close();
-    if finished {
-        tracing::info!("stopped");
-        Ok(())
-    } else {
-        Err("stopped before every request in flight was answered".to_owned())
+    match (broken, finished) {
+        (Some(what), _) => Err(format!("{what} ended unexpectedly; the log may say why")),
+        (None, false) => Err("stopped before every request in flight was answered".to_owned()),
+        (None, true) => {
+            tracing::info!("stopped");
+            Ok(())
+        }
     }
+}
+
+/// Allows as many open files as the system lets us: each connection is one.
+fn allow_many_connections() {
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
 }
 
 async fn housekeeping(app: Arc<App>) {

@@ -136,12 +136,12 @@ pub const TEMPLATE: &str = r#"# authd's settings. `authd serve --config authd.to
 
 [store]
 # The database's directory.
-directory = "authd-data"
+directory = "data"
 
 # [sealing]
 # The key that encrypts private keys and shared secrets in the database. Keep a copy where the database's backups
 # are not: without it they cannot be used, with it alone nothing is lost.
-# key_file = "authd-data/sealing.key"
+# key_file = "data/sealing.key"
 
 [[listen]]
 address = "127.0.0.1:8080"
@@ -163,7 +163,7 @@ mod tests {
     fn the_template_is_a_valid_file() {
         let settings = Settings::parse(TEMPLATE).unwrap();
         assert_eq!(settings.listen.len(), 1);
-        assert_eq!(settings.key_file(), Path::new("authd-data/sealing.key"));
+        assert_eq!(settings.key_file(), Path::new("data/sealing.key"));
     }
 
     #[test]

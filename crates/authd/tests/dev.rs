@@ -204,8 +204,16 @@ fn da_01_da_04_no_secret_is_in_the_log_or_the_database_and_files_are_private() {
     server.ask(&format!("client_secret={wrong}"));
     server.get(&format!("/oauth/token?client_secret={wrong}"));
     server.get(&format!("/{wrong}"));
-    let log = server.kill();
-    assert!(log.contains("/oauth/token"), "{log}");
+    server.ask(&format!(
+        r#"{{"grant_type":"{wrong}","client_id":"{wrong}","audience":"{wrong}","scope":"{wrong}"}}"#
+    ));
+    process::exchange(
+        &server.authority(),
+        format!("{wrong} /livez HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n").as_bytes(),
+    );
+    server.signal("TERM");
+    let (_, log) = server.wait();
+    assert!(log.contains("/oauth/token") && log.contains("unsupported_grant_type"), "{log}");
 
     let key = std::fs::read_to_string(data.path().join("sealing.key")).unwrap();
     let key = key.split_whitespace().last().unwrap().to_owned();
@@ -294,4 +302,105 @@ fn in_memory_nothing_is_left_behind() {
     assert_eq!(server.wait().0, Some(0));
     assert!(!ca_file.exists());
     assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn a_log_that_cannot_be_written_costs_no_request() {
+    let data = tempfile::tempdir().unwrap();
+    let mut command = process::authd();
+    command.args(["dev", "--http-port", "0", "--https-port", "0", "--json", "--data"]).arg(data.path());
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let server = Server::start_with_log(command, full.into());
+    for _ in 0..3 {
+        server.token();
+        assert_eq!(server.get("/livez").0, 200);
+    }
+    server.signal("TERM");
+    assert_eq!(server.wait().0, Some(0));
+    let complaint = process::authd()
+        .args(["apis", "list", "--data", "/nonexistent"])
+        .stderr(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap())
+        .status()
+        .unwrap();
+    assert_eq!(complaint.code(), Some(1));
+}
+
+#[test]
+fn a_log_that_nobody_reads_stops_no_request() {
+    let data = tempfile::tempdir().unwrap();
+    let mut command = process::authd();
+    command.args(["dev", "--http-port", "0", "--https-port", "0", "--json", "--data"]).arg(data.path());
+    // Both ends are held here, and none is read.
+    let (_reader, writer) = std::io::pipe().unwrap();
+    let server = Server::start_with_log(command, writer.into());
+    let authority = server.authority();
+    for _ in 0..10 {
+        // About 200 bytes of log each: a pipe holds 64 KiB.
+        let mut stream = server.connect();
+        for _ in 0..100 {
+            stream.write_all(format!("GET /livez HTTP/1.1\r\nhost: {authority}\r\n\r\n").as_bytes()).unwrap();
+        }
+        stream
+            .write_all(
+                format!("GET /livez HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n").as_bytes(),
+            )
+            .unwrap();
+        assert_eq!(process::read(&mut stream).0, 200);
+    }
+    assert_eq!(server.get("/livez").0, 200);
+}
+
+#[test]
+fn many_first_starts_at_once_make_one_key_and_one_ca_and_only_one_serves() {
+    let data = tempfile::tempdir().unwrap();
+    let starts: Vec<_> = (0..4)
+        .map(|_| {
+            process::authd()
+                .args(["dev", "--http-port", "0", "--https-port", "0", "--json", "--data"])
+                .arg(data.path())
+                .stdout(std::process::Stdio::piped())
+                .stderr(std::process::Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let mut refused = 0;
+    let mut serving = Vec::new();
+    for mut start in starts {
+        let mut line = String::new();
+        let mut stdout = std::io::BufReader::new(start.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut stdout, &mut line).unwrap();
+        if line.is_empty() {
+            let output = start.wait_with_output().unwrap();
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(said.contains("another `authd dev` serves"), "{said}");
+            refused += 1;
+        } else {
+            serving.push(start);
+        }
+    }
+    assert_eq!((refused, serving.len()), (3, 1));
+    for mut start in serving {
+        start.kill().unwrap();
+        start.wait().unwrap();
+    }
+    // What they left behind works: the key opens the database, the CA vouches for the server.
+    let server = Server::dev(data.path());
+    let https = server.banner["https_origin"].as_str().unwrap().to_owned();
+    let ca_file = server.banner["ca_file"].as_str().unwrap().to_owned();
+    let token = server.token();
+    let output =
+        run(&["token", "verify", "--issuer", &https, "--audience", AUDIENCE, "--ca-file", &ca_file, &token]);
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("issuer") && !said.contains("secure connection"), "{said}");
+}
+
+#[test]
+fn da_10_the_development_tenant_does_not_stand_beside_others() {
+    let data = tempfile::tempdir().unwrap();
+    let directory = data.path().to_str().unwrap();
+    done(&["tenants", "create", "acme", "--origin", "https://auth.acme.example/", "--data", directory]);
+    let refused = run(&["dev", "--http-port", "0", "--https-port", "0", "--data", directory]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("holds the tenant acme"));
 }

@@ -98,6 +98,26 @@ fn ht_01_a_client_that_stops_in_its_header_is_let_go_and_others_are_served() {
 }
 
 #[test]
+fn ht_02_a_connection_that_says_nothing_is_closed() {
+    let (_data, server) = server();
+    // Nothing, half an HTTP/2 preface, and a request that is answered and not followed by another.
+    let mut silent = server.connect();
+    let mut preface = server.connect();
+    preface.write_all(b"PRI * HTT").unwrap();
+    let mut kept = server.connect();
+    kept.write_all(format!("GET /livez HTTP/1.1\r\nhost: {}\r\n\r\n", server.authority()).as_bytes())
+        .unwrap();
+    // Reading ends when the server closes; a reader gives up after 30 seconds, and then the stream is still open.
+    assert_eq!(process::read(&mut silent).0, 0);
+    process::read(&mut preface);
+    assert_eq!(process::read(&mut kept).0, 200);
+    for stream in [&mut silent, &mut preface, &mut kept] {
+        let mut byte = [0];
+        assert_eq!(std::io::Read::read(stream, &mut byte).ok(), Some(0), "closed, not just quiet");
+    }
+}
+
+#[test]
 fn ht_14_error_bodies_say_nothing_about_the_server() {
     let (_data, server) = server();
     for path in ["/nothing", "/oauth/authorize", "/../etc/passwd", "/%00"] {

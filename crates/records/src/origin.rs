@@ -62,10 +62,11 @@ impl Origin {
     ///
     /// `None` where the authority is not one: such a request has no tenant.
     pub fn from_authority(scheme: Scheme, authority: &str) -> Option<Self> {
-        let authority = authority.strip_suffix(scheme.default_port()).unwrap_or(authority);
+        // Checked first, shortened afterwards: `a:80:80` must not become `a:80`.
         if !is_authority(authority) {
             return None;
         }
+        let authority = authority.strip_suffix(scheme.default_port()).unwrap_or(authority);
         let mut issuer = format!("{}://{authority}/", scheme.as_str());
         issuer.make_ascii_lowercase();
         Some(Self { scheme, issuer: issuer.into() })
@@ -178,6 +179,9 @@ mod tests {
             "https://[::1",
             "https://[::1]x",
             "https://a//",
+            "https://a:443:443",
+            "http://a:80:80",
+            "https://a:0443",
         ] {
             assert!(Origin::parse(text).is_err(), "{text:?}");
         }

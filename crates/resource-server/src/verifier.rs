@@ -74,6 +74,19 @@ impl Expectations {
         Ok(self.with_key_set(VerifyingKey::from_secret(*algorithm, secret)?.into()))
     }
 
+    /// The same over a secret that may be shorter than the hash, at least 16 bytes: Auth0 and authd let an API's owner
+    /// choose so short a one. A short secret can be found by trying; take a longer one where you can.
+    ///
+    /// # Errors
+    /// [`KeyError::AlgorithmMismatch`] as above; [`KeyError::TooShort`] below 16 bytes.
+    pub fn dangerous_with_short_secret(&self, secret: &[u8]) -> Result<AccessTokenVerifier, KeyError> {
+        let [algorithm] = &*self.algorithms else { return Err(KeyError::AlgorithmMismatch) };
+        if secret.len() < 16 {
+            return Err(KeyError::TooShort);
+        }
+        Ok(self.with_key_set(VerifyingKey::dangerous_from_short_secret(*algorithm, secret)?.into()))
+    }
+
     fn with_key_set(&self, keys: KeySet) -> AccessTokenVerifier {
         let key_ids = keys.keys().map(|key| key.key_id().map(Into::into)).collect();
         let types: &[TokenType] = match self.rfc9068_only {

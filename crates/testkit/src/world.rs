@@ -147,7 +147,8 @@ impl World {
         let client = ClientId::parse(client_id).unwrap();
         let granted = Granted::Scopes(ScopeSet::parse(scopes).unwrap());
         let store = self.store(tenant);
-        client_grants::create(&store, &client, audience, SubjectType::Client, &granted, &*self.moments)
+        let api = resource_servers::find(&store, audience).await.unwrap();
+        client_grants::create(&store, &client, &api.record.id, SubjectType::Client, &granted, &*self.moments)
             .await
             .unwrap();
     }

@@ -428,3 +428,21 @@ async fn grants_that_are_not_built_say_so() {
         assert!(description.contains(grant_type), "{description}");
     }
 }
+
+#[tokio::test]
+async fn an_identifier_that_is_another_apis_id_is_not_mistaken_for_it() {
+    use authd::administration::client_grants::{Granted, update};
+    use authd::administration::resource_servers::find;
+    let world = World::new(On::Memory).await;
+    let store = world.store("first");
+    let api = find(&store, API).await.unwrap();
+    world.api("first", api.record.id.as_str(), |other| other.scopes.clear()).await;
+    assert!(find(&store, api.record.id.as_str()).await.is_err(), "it could mean either");
+
+    let worker = records::ClientId::parse("worker").unwrap();
+    let grant =
+        store.client_grant(&worker, &api.record.id, records::SubjectType::Client).await.unwrap().unwrap();
+    let write = Granted::Scopes(records::ScopeSet::parse("write").unwrap());
+    update(&store, &grant.record.id, &write).await.unwrap();
+    assert_eq!(ask(&world, &request("first")).await.json()["scope"], "write");
+}

@@ -1,7 +1,7 @@
 //! The life of signing keys: published before they sign, verifying after they signed (threats KD-05, KD-06).
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
-use authd::administration::signing_keys;
+use authd::administration::signing_keys::{self, Haste, PUBLISH_FIRST};
 use jwt_core::Algorithm;
 use records::{KeyId, SigningAlgorithm};
 use resource_server::Expectations;
@@ -34,8 +34,14 @@ fn verifies(world: &World, jwks: &str, token: &str) -> bool {
 async fn kd_05_a_cached_key_set_verifies_tokens_from_before_and_after_a_rotation() {
     let world = World::new(On::Sqlite).await;
     let (before, cached) = (token(&world).await, jwks(&world).await);
-    world.moments().advance(1);
-    signing_keys::rotate(&world.store("first"), SigningAlgorithm::Rs256, world.moments()).await.unwrap();
+    let rotate = || async {
+        let store = world.store("first");
+        signing_keys::rotate(&store, SigningAlgorithm::Rs256, Haste::WhenCachesKnow, world.moments()).await
+    };
+    assert!(rotate().await.is_err(), "caches may not know the next key yet");
+    world.moments().advance(u64::from(PUBLISH_FIRST.0));
+    rotate().await.unwrap();
+    assert!(rotate().await.is_err(), "nor the one after it");
     let (after, fresh) = (token(&world).await, jwks(&world).await);
     let kid = |token: &str| jwt_core::dangerous_inspect(token).unwrap().0;
     assert_ne!(kid(&before), kid(&after), "another key signs");
@@ -54,7 +60,7 @@ async fn kd_06_a_revoked_key_is_published_no_more() {
     let kid = KeyId::parse(header["kid"].as_str().unwrap()).unwrap();
     let store = world.store("first");
     assert!(signing_keys::revoke(&store, &kid, world.moments()).await.is_err(), "the current key stays");
-    signing_keys::rotate(&store, SigningAlgorithm::Rs256, world.moments()).await.unwrap();
+    signing_keys::rotate(&store, SigningAlgorithm::Rs256, Haste::AtOnce, world.moments()).await.unwrap();
     signing_keys::revoke(&store, &kid, world.moments()).await.unwrap();
     let fresh = jwks(&world).await;
     assert!(!fresh.contains(kid.as_str()));
@@ -69,4 +75,24 @@ async fn keys_of_other_algorithms_are_made_with_the_first_api_that_wants_them() 
     world.api("first", "urn:es256", |api| api.signing_algorithm = SigningAlgorithm::Es256).await;
     world.api("first", "urn:es256:2", |api| api.signing_algorithm = SigningAlgorithm::Es256).await;
     assert_eq!(jwks(&world).await.matches("ES256").count(), 2, "one current, one next");
+}
+
+#[tokio::test]
+async fn a_previous_key_leaves_when_every_token_that_it_signed_has_expired() {
+    let world = World::new(On::Memory).await;
+    let published = |jwks: &str| jwks.matches("\"kid\"").count();
+    for expected in [2, 3, 4] {
+        assert_eq!(published(&jwks(&world).await), expected);
+        world.moments().advance(u64::from(PUBLISH_FIRST.0));
+        let store = world.store("first");
+        signing_keys::rotate(&store, SigningAlgorithm::Rs256, Haste::WhenCachesKnow, world.moments())
+            .await
+            .unwrap();
+    }
+    world.moments().advance(u64::from(records::Lifetime::MONTH.0));
+    let store = world.store("first");
+    signing_keys::rotate(&store, SigningAlgorithm::Rs256, Haste::WhenCachesKnow, world.moments())
+        .await
+        .unwrap();
+    assert_eq!(published(&jwks(&world).await), 3, "current, next, and the previous one of just now");
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use oauth_grants::generate;
 use records::{
-    ClientGrant, ClientGrantId, ClientId, ResourceServer, ScopeSet, SubjectType, Versioned, Write,
+    ClientGrant, ClientGrantId, ClientId, ResourceServer, ResourceServerId, ScopeSet, SubjectType, Versioned,
+    Write,
 };
 use store::{CommitError, GrantsOf};
 
@@ -44,7 +45,7 @@ impl Granted {
 pub async fn update(store: &AnyStore, id: &ClientGrantId, granted: &Granted) -> Result<ClientGrant, Refusal> {
     for _ in 0..ATTEMPTS {
         let present = find(store, id).await?;
-        let api = resource_servers::find(store, present.record.resource_server.as_str()).await?;
+        let api = resource_servers::by_id(store, &present.record.resource_server).await?;
         let (scopes, allow_all_scopes) = granted.within(&api.record)?;
         let next = ClientGrant { scopes, allow_all_scopes, ..present.record.clone() };
         match store.commit(vec![Write::ReplaceClientGrant((*present).clone(), next.clone())]).await {
@@ -64,11 +65,11 @@ async fn find(store: &AnyStore, id: &ClientGrantId) -> Result<Arc<Versioned<Clie
         .ok_or_else(|| Refusal::Missing(format!("there is no client grant {id}")))
 }
 
-/// Grants an application access to an API, named by identifier or id.
+/// Grants an application access to an API.
 pub async fn create(
     store: &AnyStore,
     client: &ClientId,
-    api: &str,
+    api: &ResourceServerId,
     subject_type: SubjectType,
     granted: &Granted,
     moments: &dyn Moments,
@@ -76,7 +77,7 @@ pub async fn create(
     for _ in 0..ATTEMPTS {
         let moment = moments.draw();
         let client = clients::find(store, client).await?;
-        let api = resource_servers::find(store, api).await?;
+        let api = resource_servers::by_id(store, api).await?;
         let (scopes, allow_all_scopes) = granted.within(&api.record)?;
         if store.client_grant(&client.record.id, &api.record.id, subject_type).await?.is_some() {
             return Err(Refusal::Exists(format!(

@@ -1,13 +1,13 @@
 //! Registering applications (RFC 7591 §2; Auth0's defaults by kind).
 
-use oauth_grants::{SecretDigestKey, generate};
+use oauth_grants::{Moment, SecretDigestKey, generate};
 use records::{
     ApplicationType, Client, ClientId, ClientSecret, GrantType, Lifetime, RotationType, SecretText,
     ThirdPartySecurityMode, TokenEndpointAuthMethod, UnixTime, Write,
 };
 use store::CommitError;
 
-use super::{ATTEMPTS, Refusal};
+use super::{ATTEMPTS, Refusal, check_name};
 use crate::backend::AnyStore;
 use crate::moment::Moments;
 
@@ -84,17 +84,15 @@ fn default_auth_method(application_type: ApplicationType) -> TokenEndpointAuthMe
     }
 }
 
-/// Registers an application. Returns it with its secret, which is shown this once and kept as a digest only.
-pub async fn create(
-    store: &AnyStore,
+/// The application that this makes, with its secret, if it may be.
+pub fn validate(
     new: NewClient,
     digest_key: &SecretDigestKey,
-    moments: &dyn Moments,
+    moment: &Moment,
 ) -> Result<(Client, Option<SecretText>), Refusal> {
-    let moment = moments.draw();
     let id = match new.id {
         Some(id) => id,
-        None => generate::client_id(&moment)?,
+        None => generate::client_id(moment)?,
     };
     let method = new.token_endpoint_auth_method.unwrap_or_else(|| default_auth_method(new.application_type));
     let mut grant_types = new.grant_types.unwrap_or_else(|| default_grant_types(new.application_type));
@@ -108,7 +106,7 @@ pub async fn create(
             return Err(Refusal::Invalid("a client secret must have at least 16 characters".to_owned()));
         }
         (false, Some(secret)) => Some(secret),
-        (false, None) => Some(generate::client_secret(&moment)),
+        (false, None) => Some(generate::client_secret(moment)),
     };
     let secrets = secret.iter().map(|secret| digested(&id, secret, digest_key, moment.now)).collect();
     let client = Client {
@@ -128,6 +126,17 @@ pub async fn create(
         created_at: moment.now,
     };
     check(&client)?;
+    Ok((client, secret))
+}
+
+/// Registers an application. Returns it with its secret, which is shown this once and kept as a digest only.
+pub async fn create(
+    store: &AnyStore,
+    new: NewClient,
+    digest_key: &SecretDigestKey,
+    moments: &dyn Moments,
+) -> Result<(Client, Option<SecretText>), Refusal> {
+    let (client, secret) = validate(new, digest_key, &moments.draw())?;
     match store.commit(vec![Write::CreateClient(client.clone())]).await {
         Ok(()) => Ok((client, secret)),
         Err(CommitError::Conflict) => Err(Refusal::Exists(format!("an application {} exists", client.id))),
@@ -152,6 +161,9 @@ pub async fn rotate_secret(
     digest_key: &SecretDigestKey,
     moments: &dyn Moments,
 ) -> Result<SecretText, Refusal> {
+    if overlap > Lifetime::MONTH {
+        return Err(Refusal::Invalid("the overlap must be at most 2592000 seconds (30 days)".to_owned()));
+    }
     for _ in 0..ATTEMPTS {
         let moment = moments.draw();
         let present = find(store, id).await?;
@@ -207,9 +219,7 @@ pub async fn update(
 
 /// What holds for every application, new or changed.
 fn check(client: &Client) -> Result<(), Refusal> {
-    if client.name.trim().is_empty() || client.name.len() > 200 || client.name.contains(['<', '>']) {
-        return Err(Refusal::Invalid("the name must be 1 to 200 bytes without < and >".to_owned()));
-    }
+    check_name(&client.name)?;
     if client.is_public() && client.grant_types.contains(&GrantType::ClientCredentials) {
         //= RFC 6749 §4.4
         return Err(Refusal::Invalid(

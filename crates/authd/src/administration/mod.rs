@@ -30,6 +30,20 @@ pub enum Refusal {
     Failed(Failure),
 }
 
+/// What holds for the names of everything that people are shown.
+fn check_name(name: &str) -> Result<(), Refusal> {
+    let shown = |c: char| {
+        !c.is_control() && !matches!(c, '<' | '>' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if name.trim().is_empty() || name.len() > 200 || !name.chars().all(shown) {
+        return Err(Refusal::Invalid(
+            "the name must be 1 to 200 bytes without <, >, control characters and changes of direction"
+                .to_owned(),
+        ));
+    }
+    Ok(())
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,6 +1,6 @@
 //! Registering APIs (Auth0's resource servers).
 
-use oauth_grants::generate;
+use oauth_grants::{Moment, generate};
 use records::{
     ApiIdentifier, ApiScope, ClientPolicy, Lifetime, ResourceServer, ResourceServerId, ScopeSet, SecretText,
     SigningAlgorithm, TokenDialect, UserPolicy, Versioned, Write,
@@ -8,7 +8,7 @@ use records::{
 use std::sync::Arc;
 use store::CommitError;
 
-use super::{ATTEMPTS, Refusal, signing_keys};
+use super::{ATTEMPTS, Refusal, check_name, signing_keys};
 use crate::backend::AnyStore;
 use crate::moment::Moments;
 
@@ -64,7 +64,7 @@ pub async fn create(
     new: NewResourceServer,
     moments: &dyn Moments,
 ) -> Result<ResourceServer, Refusal> {
-    let api = validate(new, moments)?;
+    let api = validate(new, &moments.draw())?;
     // First the keys: an API without one could not be asked for tokens.
     signing_keys::ensure(store, api.signing_algorithm, moments).await?;
     match store.commit(vec![Write::CreateResourceServer(api.clone())]).await {
@@ -121,8 +121,10 @@ pub async fn update(
 /// What holds for every API, new or changed.
 fn check(api: &ResourceServer) -> Result<(), Refusal> {
     let invalid = |text: &str| Err(Refusal::Invalid(text.to_owned()));
-    if api.name.trim().is_empty() || api.name.len() > 200 || api.name.contains(['<', '>']) {
-        return invalid("the name must be 1 to 200 bytes without < and >");
+    check_name(&api.name)?;
+    let descriptions = api.scopes.iter().map(|scope| &scope.description);
+    if descriptions.into_iter().any(|text| text.len() > 1000 || text.chars().any(char::is_control)) {
+        return invalid("a scope's description must be at most 1000 bytes without control characters");
     }
     if api.token_lifetime > Lifetime::MONTH {
         return invalid("the token lifetime must be at most 2592000 seconds (30 days)");
@@ -143,20 +145,20 @@ fn check(api: &ResourceServer) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn validate(new: NewResourceServer, moments: &dyn Moments) -> Result<ResourceServer, Refusal> {
+/// The API that this makes, if it may be.
+pub fn validate(new: NewResourceServer, moment: &Moment) -> Result<ResourceServer, Refusal> {
     let token_lifetime_for_web =
         new.token_lifetime_for_web.unwrap_or_else(|| Lifetime(7200).min(new.token_lifetime));
-    let moment = moments.draw();
     let signing_secret = match (new.signing_algorithm, new.signing_secret) {
         (SigningAlgorithm::Hs256, Some(secret)) => Some(secret),
-        (SigningAlgorithm::Hs256, None) => Some(generate::signing_secret(&moment)),
+        (SigningAlgorithm::Hs256, None) => Some(generate::signing_secret(moment)),
         (_, None) => None,
         (_, Some(_)) => return Err(Refusal::Invalid("only an HS256 API has a signing secret".to_owned())),
     };
     let api = ResourceServer {
         id: match new.id {
             Some(id) => id,
-            None => generate::resource_server_id(&moment)?,
+            None => generate::resource_server_id(moment)?,
         },
         identifier: ApiIdentifier::parse(&new.identifier)?,
         name: new.name,
@@ -201,24 +203,41 @@ pub async fn delete(store: &AnyStore, text: &str) -> Result<(), Refusal> {
     Err(CommitError::Conflict.into())
 }
 
-/// The API of this id or identifier, or a refusal that names it. The Management API is also found as `api/v2/`.
+/// The API of this id, or a refusal that names it.
+pub async fn by_id(
+    store: &AnyStore,
+    id: &ResourceServerId,
+) -> Result<Arc<Versioned<ResourceServer>>, Refusal> {
+    store
+        .resource_server(id)
+        .await?
+        .ok_or_else(|| Refusal::Missing(format!("there is no API with the id {id}")))
+}
+
+/// The API of this identifier or, for people who have that at hand, this id; the Management API is also `api/v2/`.
+/// A text that means two APIs is refused: neither should be changed by mistake.
 pub async fn find(store: &AnyStore, text: &str) -> Result<Arc<Versioned<ResourceServer>>, Refusal> {
-    if text == ApiIdentifier::MANAGEMENT_PATH
-        && let Some(found) = store.resource_server_by_identifier(&ApiIdentifier::Management).await?
-    {
-        return Ok(found);
+    let identifier = if text == ApiIdentifier::MANAGEMENT_PATH {
+        Some(ApiIdentifier::Management)
+    } else {
+        ApiIdentifier::parse(text).ok()
+    };
+    let by_identifier = match identifier {
+        Some(identifier) => store.resource_server_by_identifier(&identifier).await?,
+        None => None,
+    };
+    let by_id = match ResourceServerId::parse(text) {
+        Ok(id) => store.resource_server(&id).await?,
+        Err(_) => None,
+    };
+    match (by_identifier, by_id) {
+        (Some(one), Some(other)) if one.record.id != other.record.id => Err(Refusal::Invalid(format!(
+            "{text:?} is the identifier of the API {} and the id of another: name it otherwise",
+            one.record.id
+        ))),
+        (Some(found), _) | (None, Some(found)) => Ok(found),
+        (None, None) => Err(Refusal::Missing(format!("there is no API with the identifier or id {text:?}"))),
     }
-    if let Ok(identifier) = ApiIdentifier::parse(text)
-        && let Some(found) = store.resource_server_by_identifier(&identifier).await?
-    {
-        return Ok(found);
-    }
-    if let Ok(id) = ResourceServerId::parse(text)
-        && let Some(found) = store.resource_server(&id).await?
-    {
-        return Ok(found);
-    }
-    Err(Refusal::Missing(format!("there is no API with the identifier or id {text:?}")))
 }
 
 /// Every API, by id.

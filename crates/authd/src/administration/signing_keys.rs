@@ -1,6 +1,6 @@
 //! Making and rotating a tenant's signing keys (Auth0: current, next, previous).
 
-use records::{KeyId, KeyState, SigningAlgorithm, SigningKey, Versioned, Write};
+use records::{KeyId, KeyState, Lifetime, SigningAlgorithm, SigningKey, Versioned, Write};
 use store::CommitError;
 
 use super::{ATTEMPTS, Refusal};
@@ -34,12 +34,26 @@ pub async fn ensure(
     Ok(())
 }
 
-/// Makes the next key of each algorithm current, the current one previous, and a new next one.
+/// How long a key is published before it may sign: as long as others may keep the published set.
+pub const PUBLISH_FIRST: Lifetime = Lifetime(crate::endpoints::jwks::MAX_AGE);
+
+/// Whether a rotation waits until everybody can know the next key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Haste {
+    /// Refuse while a cache of the published set may not have the next key yet.
+    WhenCachesKnow,
+    /// Rotate at once: the current key may have leaked.
+    AtOnce,
+}
+
+/// Makes the algorithm's next key current, its current one previous, and a new next one; previous keys whose tokens have
+/// all expired are revoked.
 ///
 /// Tokens that the previous key signed stay valid. Returns the new current keys' ids.
 pub async fn rotate(
     store: &AnyStore,
     algorithm: SigningAlgorithm,
+    haste: Haste,
     moments: &dyn Moments,
 ) -> Result<Vec<KeyId>, Refusal> {
     if algorithm == SigningAlgorithm::Hs256 {
@@ -55,8 +69,22 @@ pub async fn rotate(
         let mut current = Vec::new();
         for key in of_algorithm() {
             let state = match key.record.state {
-                KeyState::Next => KeyState::Current,
+                KeyState::Next => {
+                    let published_until_all_know = key.record.state_since.after(PUBLISH_FIRST);
+                    if haste == Haste::WhenCachesKnow && now < published_until_all_know {
+                        return Err(Refusal::Invalid(format!(
+                            "the next key was published {} seconds ago; caches know it after {}: wait, or use --force",
+                            now.0.saturating_sub(key.record.state_since.0),
+                            PUBLISH_FIRST.0
+                        )));
+                    }
+                    KeyState::Current
+                }
                 KeyState::Current => KeyState::Previous,
+                // No token lives longer, so nothing that it signed is good any more.
+                KeyState::Previous if key.record.state_since.after(Lifetime::MONTH) <= now => {
+                    KeyState::Revoked
+                }
                 KeyState::Previous | KeyState::Revoked => continue,
             };
             if state == KeyState::Current {

@@ -1,7 +1,7 @@
 //! `authd apis`: registering APIs.
 
 use clap::{Args, Subcommand};
-use records::{ApiScope, Lifetime, ResourceServer, ScopeToken, SecretText, SigningAlgorithm, TokenDialect};
+use records::{ApiScope, Lifetime, ResourceServer, ScopeToken, SigningAlgorithm, TokenDialect};
 use serde_json::{Value, json};
 
 use super::local::LocalTenant;
@@ -162,7 +162,7 @@ pub(crate) async fn run(verb: Apis) -> Result<(), Failed> {
         Apis::Create(create) => {
             let signing_algorithm = signing_algorithm(&create.signing_alg)?;
             let signing_secret = match &create.signing_secret_file {
-                Some(file) => Some(secret_from(file)?),
+                Some(file) => Some(super::local::secret_from(file)?),
                 None => None,
             };
             let drawn = signing_algorithm == SigningAlgorithm::Hs256 && signing_secret.is_none();
@@ -210,12 +210,4 @@ pub(crate) async fn run(verb: Apis) -> Result<(), Failed> {
         }
     }
     Ok(())
-}
-
-/// A secret from a file, without its line end. Not from an argument: those can be seen by every user of the machine.
-fn secret_from(file: &std::path::Path) -> Result<SecretText, Failed> {
-    let bytes = crate::files::read_private(file)?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| Failed::Failed(format!("{} does not hold text", file.display())))?;
-    Ok(SecretText::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }

@@ -13,12 +13,16 @@ use super::{Failed, output};
 use crate::app::App;
 use crate::dev::banner::Banner;
 use crate::dev::{ca, seed, seed_file};
+use crate::files::{lock, make_directory};
 use crate::http::limits::Limits;
 use crate::http::listener::{self, Listener};
 use crate::keys::secret_digest_key;
 use crate::moment::{Moments, SystemMoments};
 use crate::open::{self, IfMissing, SEALING_KEY_FILE};
 use crate::running;
+
+/// Held while the development server runs.
+const LOCK_FILE: &str = "dev.lock";
 
 #[derive(Debug, Args)]
 pub(crate) struct Dev {
@@ -43,17 +47,24 @@ pub(crate) struct Dev {
 }
 
 pub(crate) async fn run(dev: Dev) -> Result<(), Failed> {
-    crate::log::start(None);
+    let _logging = crate::log::start(None);
     // Read before anything is made: a mistake in the file must not leave half a server behind.
     let additions = dev.seed.as_deref().map(seed_file::read).transpose()?;
 
     let moments = Arc::new(SystemMoments);
     let temporary;
+    // Two servers would move the tenant's origins back and forth between them.
+    let _lock;
     let (stores, ca_directory, data) = if dev.memory {
         temporary = TemporaryDirectory::make(&*moments)?;
         (open::stores_in_memory(&*moments).await?, temporary.0.clone(), None)
     } else {
         let directory = dev.data.unwrap_or_else(|| PathBuf::from(DATA));
+        make_directory(&directory)?;
+        let lock_file = directory.join(LOCK_FILE);
+        _lock = lock(&lock_file)?.ok_or_else(|| {
+            format!("another `authd dev` serves {}; --data names another directory", directory.display())
+        })?;
         let key_file = directory.join(SEALING_KEY_FILE);
         let stores = open::stores(&directory, &key_file, IfMissing::Make, &*moments).await?;
         (stores, directory.clone(), Some(directory))

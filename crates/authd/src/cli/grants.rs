@@ -8,6 +8,7 @@ use store::GrantsOf;
 use super::local::LocalTenant;
 use super::{Failed, output};
 use crate::administration::client_grants::{self, Granted};
+use crate::administration::resource_servers;
 use crate::moment::SystemMoments;
 
 #[derive(Debug, Subcommand)]
@@ -122,10 +123,11 @@ pub(crate) async fn run(verb: Grants) -> Result<(), Failed> {
             let client = ClientId::parse(&create.client_id)?;
             let granted = granted(create.all_scopes, create.scopes.as_deref())?;
             let store = create.tenant.open_store().await?;
+            let api = resource_servers::find(&store, &create.audience).await?;
             let grant = client_grants::create(
                 &store,
                 &client,
-                &create.audience,
+                &api.record.id,
                 SubjectType::Client,
                 &granted,
                 &SystemMoments,

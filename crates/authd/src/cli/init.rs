@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Failed, output};
-use crate::files::write_private;
+use crate::files::create_private;
 use crate::moment::SystemMoments;
 use crate::open::write_sealing_key;
 use crate::settings::{Settings, TEMPLATE};
@@ -27,7 +27,9 @@ pub(crate) fn run(init: &Init) -> Result<(), Failed> {
     if made_key {
         write_sealing_key(&key_file, &SystemMoments)?;
     }
-    write_private(&init.config, TEMPLATE.as_bytes())?;
+    if !create_private(&init.config, TEMPLATE.as_bytes())? {
+        return Err(Failed::Failed(format!("{} was just made by another process", init.config.display())));
+    }
     output::print(&format!("wrote {}", init.config.display()));
     if made_key {
         output::print(&format!(

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::local::LocalTenant;
 use super::{Failed, output};
-use crate::administration::signing_keys;
+use crate::administration::signing_keys::{self, Haste};
 use crate::moment::SystemMoments;
 
 #[derive(Debug, Subcommand)]
@@ -34,6 +34,9 @@ pub(crate) struct Rotate {
     /// Whose keys: RS256, ES256 or EdDSA
     #[arg(long, default_value = "RS256", value_name = "ALG")]
     signing_alg: String,
+    /// Do not wait until caches know the next key: tokens may be refused for some minutes
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     tenant: LocalTenant,
 }
@@ -69,7 +72,8 @@ pub(crate) async fn run(verb: Keys) -> Result<(), Failed> {
                 Failed::Usage(format!("--signing-alg {:?}: use RS256, ES256 or EdDSA", rotate.signing_alg))
             })?;
             let store = rotate.tenant.open_store().await?;
-            for kid in signing_keys::rotate(&store, algorithm, &SystemMoments).await? {
+            let haste = if rotate.force { Haste::AtOnce } else { Haste::WhenCachesKnow };
+            for kid in signing_keys::rotate(&store, algorithm, haste, &SystemMoments).await? {
                 output::print(&format!("{kid} signs {} from now on", algorithm.name()));
             }
         }

@@ -1,9 +1,9 @@
 //! The store that a command works on: a data directory or a settings file, and one tenant of it.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
-use records::TenantId;
+use records::{SecretText, TenantId};
 
 use super::Failed;
 use crate::administration::tenants;
@@ -77,4 +77,12 @@ impl LocalTenant {
         let (stores, id) = self.open().await?;
         Ok(stores.tenant(&id))
     }
+}
+
+/// A secret from a file, without its line end. Not from an argument: those can be seen by every user of the machine.
+pub(crate) fn secret_from(file: &Path) -> Result<SecretText, Failed> {
+    let bytes = crate::files::read_private(file)?;
+    let text = std::str::from_utf8(&bytes)
+        .map_err(|_| Failed::Failed(format!("{} does not hold text", file.display())))?;
+    Ok(SecretText::new(text.trim_end_matches(['\r', '\n']).to_owned()))
 }

@@ -16,6 +16,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::log::complain;
+
 /// The self-hosted token service with Auth0's semantics.
 #[derive(Debug, Parser)]
 #[command(name = "authd", version, about, propagate_version = true, arg_required_else_help = true)]
@@ -89,7 +91,7 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("authd: cannot start: {error}");
+            complain(&format!("authd: cannot start: {error}"));
             return ExitCode::FAILURE;
         }
     };
@@ -109,11 +111,11 @@ pub fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(Failed::Failed(text)) => {
-            eprintln!("authd: {text}");
+            complain(&format!("authd: {text}"));
             ExitCode::FAILURE
         }
         Err(Failed::Usage(text)) => {
-            eprintln!("authd: {text}");
+            complain(&format!("authd: {text}"));
             ExitCode::from(2)
         }
     }

@@ -48,7 +48,15 @@ pub(crate) fn show(json: bool, object: &Value) {
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
+        // What others named must not steer the terminal of who reads it.
+        Value::String(text) => text
+            .chars()
+            .flat_map(|c| {
+                if c.is_control() { c.escape_default().to_string() } else { c.to_string() }
+                    .chars()
+                    .collect::<Vec<_>>()
+            })
+            .collect(),
         Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     }

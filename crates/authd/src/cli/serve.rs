@@ -24,7 +24,7 @@ pub(crate) struct Serve {
 
 pub(crate) async fn run(serve: Serve) -> Result<(), Failed> {
     let settings = Settings::load(&serve.config)?;
-    crate::log::start(settings.log.format);
+    let _logging = crate::log::start(settings.log.format);
     let key_file = settings.key_file();
     let stores =
         open::stores(&settings.store.directory, &key_file, IfMissing::Refuse, &SystemMoments).await?;

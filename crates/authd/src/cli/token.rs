@@ -8,7 +8,7 @@ use jwt_core::{Algorithm, JwkSet};
 use resource_server::{AccessTokenVerifier, Expectations, ScopeSet};
 use serde_json::{Value, json};
 
-use super::local::DATA;
+use super::local::{DATA, secret_from};
 use super::{Failed, output};
 use crate::dev::ca::CERTIFICATE_FILE;
 use crate::moment::{Moments, SystemMoments};
@@ -83,13 +83,25 @@ pub(crate) async fn run(verb: Token) -> Result<(), Failed> {
     }
 }
 
+/// Checks the token; with `--json` what is wrong is printed as an object too, whatever it is.
 async fn check(verify: Verify) -> Result<(), Failed> {
+    let json = verify.json;
+    let checked = check_once(verify).await;
+    if json && let Err(Failed::Failed(reason)) = &checked {
+        output::print(&json!({ "valid": false, "reason": reason }).to_string());
+    }
+    checked
+}
+
+async fn check_once(verify: Verify) -> Result<(), Failed> {
     let token = read(&verify.token)?;
     let expected = |algorithms: &[Algorithm]| Expectations::new(&verify.issuer, &verify.audience, algorithms);
     let (verifier, keys) = match (&verify.secret_file, &verify.jwks_file) {
         (Some(file), _) => {
-            let secret = crate::files::read_private(file)?;
-            let verifier = expected(&[Algorithm::Hs256]).with_secret(secret.trim_ascii_end());
+            let secret = secret_from(file)?;
+            // As short as the server takes them: an API's owner may have chosen 16 characters.
+            let verifier =
+                expected(&[Algorithm::Hs256]).dangerous_with_short_secret(secret.expose().as_bytes());
             (
                 verifier.map_err(|error| format!("{}: {error}", file.display()))?,
                 format!("the secret in {}", file.display()),
@@ -109,12 +121,7 @@ async fn check(verify: Verify) -> Result<(), Failed> {
         }
     };
     let now = SystemMoments.draw().now.0;
-    let refused = |reason: String| {
-        if verify.json {
-            output::print(&json!({ "valid": false, "reason": reason }).to_string());
-        }
-        Failed::Failed(format!("refused: {reason}"))
-    };
+    let refused = |reason: String| Failed::Failed(format!("refused: {reason}"));
     let verified = verifier.verify(&token, now).map_err(|refusal| refused(refusal.to_string()))?;
     for scope in &verify.scope {
         let wanted = ScopeSet::parse(scope).map_err(|error| Failed::Usage(error.to_string()))?;
@@ -180,6 +187,9 @@ async fn published_keys(verify: &Verify) -> Result<(String, String), Failed> {
         )));
     }
     let jwks_uri = named("jwks_uri").ok_or_else(|| format!("{discovery} names no jwks_uri"))?;
+    if discovery.starts_with("https://") && !jwks_uri.starts_with("https://") {
+        return Err(Failed::Failed(format!("{discovery} points to keys without TLS: {jwks_uri}")));
+    }
     let jwks = outbound::fetch(jwks_uri, ca_file.as_deref()).await?;
     let text = String::from_utf8(jwks.to_vec()).map_err(|_| format!("{jwks_uri} is not text"))?;
     Ok((text, jwks_uri.to_owned()))
@@ -187,7 +197,7 @@ async fn published_keys(verify: &Verify) -> Result<(String, String), Failed> {
 
 fn read(argument: &str) -> Result<String, Failed> {
     if argument != "-" {
-        return Ok(argument.to_owned());
+        return Ok(argument.trim().to_owned());
     }
     let mut text = String::new();
     std::io::stdin()

@@ -2,16 +2,20 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, GeneralSubtree,
     IsCa, Issuer, KeyPair, KeyUsagePurpose, NameConstraints,
 };
 use records::UnixTime;
-use rustls::ServerConfig;
-use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::ServerCertVerifier;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{RootCertStore, ServerConfig};
 
-use crate::files::{read_private, write_private};
+use crate::files::{create_private, read_private, write_private};
 use crate::http::tls;
 
 /// The CA's certificate, which clients are told to trust.
@@ -27,11 +31,9 @@ const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 pub fn server_config(directory: &Path, now: UnixTime) -> Result<(Arc<ServerConfig>, PathBuf), String> {
     let certificate_file = directory.join(CERTIFICATE_FILE);
     let key_file = directory.join(KEY_FILE);
-    if !certificate_file.exists() || !key_file.exists() {
+    if !key_file.exists() {
         let key = KeyPair::generate().map_err(|error| failed(&error))?;
-        let certificate = ca_params().self_signed(&key).map_err(|error| failed(&error))?;
-        write_private(&key_file, key.serialize_pem().as_bytes())?;
-        write_private(&certificate_file, certificate.pem().as_bytes())?;
+        create_private(&key_file, key.serialize_pem().as_bytes())?;
     }
     let text = String::from_utf8_lossy(&read_private(&key_file)?).into_owned();
     let key = KeyPair::from_pem(&text).map_err(|error| {
@@ -40,7 +42,27 @@ pub fn server_config(directory: &Path, now: UnixTime) -> Result<(Arc<ServerConfi
             key_file.display()
         )
     })?;
-    Ok((signed_by(key, now)?, certificate_file))
+    // The key is the CA: any certificate of it will do, so one that is missing or of another key is made anew.
+    let ca_certificate = ca_params().self_signed(&key).map_err(|error| failed(&error))?;
+    let (leaf, config) = signed_by(key, now)?;
+    if !vouches(&certificate_file, &leaf, now) {
+        write_private(&certificate_file, ca_certificate.pem().as_bytes())?;
+    }
+    Ok((config, certificate_file))
+}
+
+/// Whether who trusts the certificate in the file accepts the server's.
+fn vouches(ca_file: &Path, leaf: &CertificateDer<'_>, now: UnixTime) -> bool {
+    let check = || -> Option<()> {
+        let mut roots = RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_file(ca_file).ok()?).ok()?;
+        let verifier =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots), tls::provider()).build().ok()?;
+        let name = ServerName::try_from("localhost").ok()?;
+        let now = rustls::pki_types::UnixTime::since_unix_epoch(Duration::from_secs(now.0));
+        verifier.verify_server_cert(leaf, &[], &name, &[], now).ok().map(drop)
+    };
+    check().is_some()
 }
 
 fn failed(error: &dyn std::fmt::Display) -> String {
@@ -48,7 +70,7 @@ fn failed(error: &dyn std::fmt::Display) -> String {
 }
 
 /// A fresh server certificate; the CA's key and fixed name are all that is needed of the CA.
-fn signed_by(ca_key: KeyPair, now: UnixTime) -> Result<Arc<ServerConfig>, String> {
+fn signed_by(ca_key: KeyPair, now: UnixTime) -> Result<(CertificateDer<'static>, Arc<ServerConfig>), String> {
     let issuer = Issuer::new(ca_params(), ca_key);
     let key = KeyPair::generate().map_err(|error| failed(&error))?;
     let mut params = CertificateParams::new(NAMES.map(str::to_owned)).map_err(|error| failed(&error))?;
@@ -60,7 +82,9 @@ fn signed_by(ca_key: KeyPair, now: UnixTime) -> Result<Arc<ServerConfig>, String
     (params.not_before, params.not_after) = (day(now, -1), day(now, 820));
     let certificate = params.signed_by(&key, &issuer).map_err(|error| failed(&error))?;
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
-    tls::server_config(vec![certificate.der().clone()], key).map_err(|error| failed(&error))
+    let leaf = certificate.der().clone();
+    let config = tls::server_config(vec![leaf.clone()], key).map_err(|error| failed(&error))?;
+    Ok((leaf, config))
 }
 
 /// The start of the day that lies `offset` days from now.
@@ -96,4 +120,28 @@ fn name(common_name: &str) -> DistinguishedName {
     let mut name = DistinguishedName::new();
     name.push(DnType::CommonName, common_name);
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ca_is_kept_and_a_certificate_of_another_key_is_replaced() {
+        let directory = tempfile::tempdir().unwrap();
+        let now = UnixTime(1_767_225_600);
+        let (_, file) = server_config(directory.path(), now).unwrap();
+        let kept = std::fs::read(&file).unwrap();
+        server_config(directory.path(), UnixTime(now.0 + 86_400)).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), kept, "who trusts it goes on trusting it");
+
+        let other = tempfile::tempdir().unwrap();
+        let (_, others) = server_config(other.path(), now).unwrap();
+        std::fs::copy(others, &file).unwrap();
+        server_config(directory.path(), now).unwrap();
+        let mended = std::fs::read(&file).unwrap();
+        assert_ne!(mended, kept);
+        server_config(directory.path(), now).unwrap();
+        assert_eq!(std::fs::read(&file).unwrap(), mended);
+    }
 }

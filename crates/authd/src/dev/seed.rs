@@ -138,6 +138,15 @@ pub async fn seed(
     moments: &dyn Moments,
 ) -> Result<TenantId, Refusal> {
     let id = TenantId::parse(TENANT)?;
+    if let Some(other) =
+        stores.directory().tenants(None, 2).await?.iter().find(|tenant| tenant.record.id != id)
+    {
+        // Its secrets are public: it must not come to stand beside a tenant that is meant.
+        return Err(Refusal::Invalid(format!(
+            "this data directory holds the tenant {}: the development tenant wants one of its own, see --data",
+            other.record.id
+        )));
+    }
     if stores.directory().tenant(&id).await?.is_none() {
         let settings = TenantSettings {
             friendly_name: "Development".to_owned(),
@@ -210,7 +219,7 @@ async fn seed_application(
             "" => Granted::Everything,
             scopes => Granted::Scopes(ScopeSet::parse(scopes)?),
         };
-        client_grants::create(store, &id, api.as_str(), SubjectType::Client, &granted, moments).await?;
+        client_grants::create(store, &id, &api, SubjectType::Client, &granted, moments).await?;
     }
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use oauth_grants::SecretDigestKey;
+use oauth_grants::{Moment, SecretDigestKey};
 use records::{
     ApiScope, ApplicationType, ClientId, ErrorProfile, GrantType, Lifetime, RotationType, ScopeSet,
     ScopeToken, SigningAlgorithm, SubjectType, Tenant, TenantId, ThirdPartySecurityMode, TokenDialect,
-    TokenEndpointAuthMethod,
+    TokenEndpointAuthMethod, UnixTime,
 };
 
 use super::yaml::{Members, Node, load};
@@ -126,6 +126,11 @@ fn at(line: usize, error: &dyn std::fmt::Display) -> Vec<String> {
     vec![format!("line {line}: {error}")]
 }
 
+/// A moment for things that are made to see whether they may be, and thrown away.
+fn dry_run() -> Moment {
+    Moment::new(UnixTime(0), [0; 32])
+}
+
 fn tenant(node: Node<'_>) -> Result<TenantChanges, Vec<String>> {
     let mut members = node.members("tenant").map_err(one)?;
     let owned = |text: Option<&str>| text.map(str::to_owned);
@@ -175,6 +180,8 @@ fn resource_server(node: Node<'_>) -> Result<NewResourceServer, Vec<String>> {
     };
     read().map_err(one)?;
     members.finish(&["enforce_policies", "token_encryption", "subject_type_authorization"])?;
+    // Made once for its errors, so that they have a line and come before anything is written.
+    resource_servers::validate(new.clone(), &dry_run()).map_err(|refusal| at(node.line(), &refusal))?;
     Ok(new)
 }
 
@@ -235,6 +242,8 @@ fn client(node: Node<'_>) -> Result<NewClient, Vec<String>> {
         refresh_token(node, &mut new)?;
     }
     members.finish(CLIENT_FIELDS_BUILT_LATER)?;
+    clients::validate(new.clone(), &SecretDigestKey::new(&[0; 32]), &dry_run())
+        .map_err(|refusal| at(node.line(), &refusal))?;
     Ok(new)
 }
 
@@ -296,14 +305,19 @@ pub async fn apply(
     .await?;
     let store = stores.tenant(tenant);
     for api in &additions.resource_servers {
-        existing_is_fine(resource_servers::create(&store, api.clone(), moments).await)?;
+        add(
+            &format!("the API {:?}", api.identifier),
+            resource_servers::create(&store, api.clone(), moments).await,
+        )?;
     }
     for client in &additions.clients {
+        let name = format!("the application {:?}", client.name);
         // Without an id each start would make another one: the name is what tells them apart then.
         if client.id.is_none() && client_named(&store, &client.name).await?.is_some() {
+            left_as_it_is(&name);
             continue;
         }
-        existing_is_fine(clients::create(&store, client.clone(), digest_key, moments).await)?;
+        add(&name, clients::create(&store, client.clone(), digest_key, moments).await)?;
     }
     for grant in &additions.client_grants {
         let client = match ClientId::parse(&grant.client) {
@@ -312,19 +326,32 @@ pub async fn apply(
                 Refusal::Missing(format!("line {}: there is no application {:?}", grant.line, grant.client))
             })?,
         };
-        let (api, granted) = (&grant.audience, &grant.granted);
-        existing_is_fine(
-            client_grants::create(&store, &client, api, grant.subject_type, granted, moments).await,
-        )?;
+        let api = resource_servers::find(&store, &grant.audience).await?;
+        let name = format!("the grant of {client} for {:?}", grant.audience);
+        let (api, granted) = (&api.record.id, &grant.granted);
+        let created = client_grants::create(&store, &client, api, grant.subject_type, granted, moments).await;
+        add(&name, created)?;
     }
     Ok(())
 }
 
-fn existing_is_fine<T>(created: Result<T, Refusal>) -> Result<(), Refusal> {
+fn add<T>(name: &str, created: Result<T, Refusal>) -> Result<(), Refusal> {
     match created {
-        Ok(_) | Err(Refusal::Exists(_)) => Ok(()),
+        Ok(_) => Ok(()),
+        Err(Refusal::Exists(_)) => {
+            left_as_it_is(name);
+            Ok(())
+        }
         Err(refusal) => Err(refusal),
     }
+}
+
+/// What was changed by hand since the first start is not undone by the second one; but neither is a changed file
+/// followed, and that is said.
+fn left_as_it_is(name: &str) {
+    tracing::info!(
+        "{name} exists and is left as it is, whatever the seed file says; remove it to seed it anew"
+    );
 }
 
 async fn client_named(store: &AnyStore, name: &str) -> Result<Option<ClientId>, Refusal> {
@@ -394,6 +421,14 @@ clientGrants:
             ("- 1", "line 1: the file must be a mapping"),
             ("a: 1\na: 2", "line 2"),
             ("a: [", "line"),
+            (
+                "clients:\n  - name: a\n    client_secret: short",
+                "line 2: a client secret must have at least 16",
+            ),
+            (
+                "resourceServers:\n  - name: a\n    identifier: b\n    token_lifetime: 2592001",
+                "line 2: the token lifetime",
+            ),
             ("a: 1\n---\nb: 2", "more than one document"),
         ] {
             let errors = parse(file).unwrap_err().join("\n");

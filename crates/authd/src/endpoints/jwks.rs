@@ -6,9 +6,9 @@ use crate::app::{App, Called};
 use crate::failure::Failure;
 use crate::http::response::{Answer, Caching, json, with_header};
 
-/// How long others may keep the set. A new key is published as *next* long before it signs, so this only bounds how
-/// long a revoked key is believed elsewhere.
-const MAX_AGE: u32 = 300;
+/// How long others may keep the set, in seconds: a next key is published at least as long before it signs, and a revoked
+/// key is believed elsewhere at most as long after it was revoked.
+pub const MAX_AGE: u32 = 300;
 
 /// The set; any web page may read it.
 pub async fn respond(app: &App, called: &Called) -> Result<Answer, Failure> {

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::Request;
@@ -96,13 +97,19 @@ async fn accept(
         let builder = Arc::clone(&builder);
         let acceptor = acceptor.clone();
         let watcher = graceful.watcher();
+        let mut stopping = stop.clone();
         let scheme = listener.scheme;
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
             match acceptor {
                 None => connection(app, builder, watcher, stream, scheme).await,
                 Some(acceptor) => {
-                    if let Some(stream) = handshake(acceptor, stream, limits.handshake_timeout).await {
+                    // A handshake has no request in it that a stop would have to wait for.
+                    let shaken = tokio::select! {
+                        _ = stopping.wait_for(|stopped| *stopped) => None,
+                        shaken = handshake(acceptor, stream, limits.handshake_timeout) => shaken,
+                    };
+                    if let Some(stream) = shaken {
                         connection(app, builder, watcher, stream, scheme).await;
                     }
                 }
@@ -146,6 +153,25 @@ fn builder(limits: &Limits) -> Builder<TokioExecutor> {
     builder
 }
 
+/// What happens on a connection, for the watch on idle ones.
+#[derive(Default)]
+struct Activity {
+    begun: AtomicU64,
+    ended: AtomicU64,
+}
+
+impl Activity {
+    /// How many requests were begun, unless one is under way.
+    fn idle_since(&self) -> Option<u64> {
+        let (ended, begun) = (self.ended.load(Ordering::Acquire), self.begun.load(Ordering::Acquire));
+        (begun == ended).then_some(begun)
+    }
+}
+
+/// Serves one connection until it ends, or until nothing was asked on it for a while.
+///
+/// Without the second, a peer that says nothing keeps its place for ever: HTTP's own timeout runs from a request's first
+/// byte, and HTTP/2 has none for a peer that answers pings. It also ends a connection whose peer does not read.
 async fn connection<S>(
     app: Arc<App>,
     builder: Arc<Builder<TokioExecutor>>,
@@ -155,12 +181,37 @@ async fn connection<S>(
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let idle = app.limits().header_timeout;
+    let activity = Arc::new(Activity::default());
+    let counted = Arc::clone(&activity);
     let service = service_fn(move |request: Request<Incoming>| {
-        let app = Arc::clone(&app);
-        async move { Ok::<_, Infallible>(app.respond(request, scheme).await) }
+        let (app, counted) = (Arc::clone(&app), Arc::clone(&counted));
+        async move {
+            counted.begun.fetch_add(1, Ordering::AcqRel);
+            let answer = app.respond(request, scheme).await;
+            counted.ended.fetch_add(1, Ordering::AcqRel);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = watcher.watch(builder.serve_connection(TokioIo::new(stream), service).into_owned());
-    if let Err(error) = connection.await {
-        tracing::debug!(%error, "a connection ended early");
+    let mut connection = std::pin::pin!(connection);
+    let mut seen = Some(0);
+    loop {
+        tokio::select! {
+            ended = &mut connection => {
+                if let Err(error) = ended {
+                    tracing::debug!(%error, "a connection ended early");
+                }
+                return;
+            }
+            () = tokio::time::sleep(idle) => {
+                let now = activity.idle_since();
+                if now.is_some() && now == seen {
+                    tracing::debug!("an idle connection is closed");
+                    return;
+                }
+                seen = now;
+            }
+        }
     }
 }

@@ -20,6 +20,10 @@ use super::response::{Answer, refusal};
 )]
 pub fn origin_of<B>(request: &Request<B>, scheme: Scheme) -> Result<Origin, Answer> {
     let bad = |why| refusal(StatusCode::BAD_REQUEST, "invalid_request", why);
+    // HTTP/2 and the absolute form name a scheme too; it must be the listener's.
+    if request.uri().scheme_str().is_some_and(|named| named != scheme.as_str()) {
+        return Err(bad("The request's target names another scheme than the connection's."));
+    }
     let mut hosts = request.headers().get_all(header::HOST).iter();
     let host = match (hosts.next(), hosts.next()) {
         (_, Some(_)) => return Err(bad("The request has more than one Host field.")),
@@ -105,6 +109,7 @@ mod tests {
             ("/", &["a", "a"]),
             ("/", &["a", "b"]),
             ("http://a/", &["b"]),
+            ("https://a/", &["a"]),
             ("/", &["user@a"]),
             ("/", &["a/b"]),
             ("/", &[""]),

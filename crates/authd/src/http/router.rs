@@ -60,6 +60,22 @@ pub fn route(path: &str) -> Option<&'static Route> {
     ROUTES.iter().find(|route| route.path == path)
 }
 
+/// The method's name, if it is one of HTTP's own.
+pub fn method_name(method: &Method) -> &'static str {
+    const KNOWN: &[(&Method, &str)] = &[
+        (&Method::GET, "GET"),
+        (&Method::HEAD, "HEAD"),
+        (&Method::POST, "POST"),
+        (&Method::PUT, "PUT"),
+        (&Method::PATCH, "PATCH"),
+        (&Method::DELETE, "DELETE"),
+        (&Method::OPTIONS, "OPTIONS"),
+        (&Method::TRACE, "TRACE"),
+        (&Method::CONNECT, "CONNECT"),
+    ];
+    KNOWN.iter().find(|(known, _)| *known == method).map_or("-", |(_, name)| name)
+}
+
 impl Route {
     /// The value of the `Allow` field.
     pub fn allow(&self) -> String {

@@ -1,5 +1,6 @@
 //! TLS 1.2 and 1.3 by rustls, with the provider named explicitly (RFC 8446; RFC 9325).
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -33,6 +34,11 @@ pub fn server_config_from_files(certificate: &Path, key: &Path) -> Result<Arc<Se
         .map_err(|error| format!("cannot read the certificate {}: {error}", certificate.display()))?;
     if chain.is_empty() {
         return Err(format!("{} holds no certificate", certificate.display()));
+    }
+    // Its group may read it, as distributions arrange it for certificates that several services share.
+    let mode = std::fs::metadata(key).map(|found| found.permissions().mode()).unwrap_or(0);
+    if mode & 0o007 != 0 {
+        return Err(format!("{0} can be read by everybody: run `chmod o= {0}` first", key.display()));
     }
     let key_der = PrivateKeyDer::from_pem_file(key)
         .map_err(|error| format!("cannot read the private key {}: {error}", key.display()))?;

@@ -63,14 +63,24 @@ impl Server {
     }
 
     /// Starts a server and waits for the line of standard output that `ready` understands.
-    pub(crate) fn start(mut command: Command, ready: impl Fn(&str) -> Option<Value>) -> Self {
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary starts");
+    pub(crate) fn start(command: Command, ready: impl Fn(&str) -> Option<Value>) -> Self {
+        Self::start_logging_to(command, Stdio::piped(), ready)
+    }
+
+    /// Starts `authd dev` with this as its standard error.
+    pub(crate) fn start_with_log(command: Command, log: Stdio) -> Self {
+        Self::start_logging_to(command, log, |line| serde_json::from_str(line).ok())
+    }
+
+    fn start_logging_to(mut command: Command, log: Stdio, ready: impl Fn(&str) -> Option<Value>) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the binary starts");
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut stderr = child.stderr.take().unwrap();
+        let stderr = child.stderr.take();
         let log = std::thread::spawn(move || {
             let mut text = String::new();
-            let _ = stderr.read_to_string(&mut text);
+            if let Some(mut stderr) = stderr {
+                let _ = stderr.read_to_string(&mut text);
+            }
             text
         });
         let mut line = String::new();
