@@ -117,9 +117,8 @@ fn is_authority(text: &str) -> bool {
 }
 
 fn is_port(text: &str) -> bool {
-    !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_digit())
-        && text.parse::<u16>().is_ok_and(|port| port > 0)
+    // One spelling each: `:0443` would be another origin than `:443`.
+    !text.starts_with('0') && text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok()
 }
 
 impl fmt::Display for Origin {
