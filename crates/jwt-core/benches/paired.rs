@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use cases::*;
 use cpu_time::ThreadTime;
-use jwt_core::{Algorithm, KeySet, Refusal, Scratch, Signer, TokenType, Verifier, VerifyingKey};
+use jwt_core::{
+    Algorithm, KeySet, Refusal, Scratch, Signer, TokenType, VerifiedCache, Verifier, VerifyingKey,
+};
 
 /// Odd, so that the median is one of them.
 const ROUNDS: usize = 21;
@@ -107,6 +109,29 @@ fn many_keys(count: usize) -> (Verifier, String) {
     (verifier, token.expect("a signature"))
 }
 
+/// Hits in a cache of `count` tokens, one after the other.
+fn cache_hits(count: u64) -> Operation {
+    let cache: VerifiedCache = VerifiedCache::new(verifier(Algorithm::Es256), 20_000);
+    let signer = Signer::new(signing_key(Algorithm::Es256), TokenType::Jwt, None).expect("no key id");
+    let mut scratch = Scratch::new();
+    let tokens: Vec<String> = (0..count)
+        .map(|number| {
+            let claims = serde_json::json!({"iss": ISSUER, "aud": AUDIENCE, "sub": "auth0|507f1f77bcf86cd799439011",
+                "scope": "read:calendar write:calendar", "iat": NOW, "exp": 4_000_000_000u64,
+                "jti": number.to_string()});
+            let token = signer.sign(&claims).expect("a signature");
+            cache.verify(&token, NOW, &mut scratch).expect("valid");
+            token
+        })
+        .collect();
+    let mut at = 0;
+    Box::new(move || {
+        at = (at + 7919) % tokens.len();
+        let token = tokens.get(at).expect("a token");
+        black_box(cache.verify(black_box(token), NOW, &mut scratch).expect("valid"));
+    })
+}
+
 fn refusing(verifier: &Verifier, token: String, now: u64, expected: Refusal) -> Operation {
     let verifier = verifier.clone();
     let mut scratch = Scratch::new();
@@ -144,12 +169,21 @@ fn others(selected: &dyn Fn(&str) -> bool) {
             }),
         ));
     }
+    // Known header, signature of the wrong length: length check, lookup, and nothing else.
+    for (name, count) in [("lookup among 1 key", 1), ("lookup among 1000 keys", 1000)] {
+        let (verifier, token) = many_keys(count);
+        let (header, _) = token.split_once('.').expect("a token");
+        operations.push((name, refusing(&verifier, format!("{header}.x.y"), NOW, Refusal::BadSignature)));
+    }
     // A key id that nobody has: the header is parsed and the id looked up, nothing is verified.
     let (verifier, _) = many_keys(1000);
     let signer =
         Signer::new(signing_key(Algorithm::Hs256), TokenType::Jwt, Some("key-none")).expect("a short id");
     let token = signer.sign(&CLAIMS).expect("a signature");
     operations.push(("refuse unknown kid, 1000 keys", refusing(&verifier, token, NOW, Refusal::UnknownKey)));
+    for (name, count) in [("cache hit, ES256, 1 token", 1), ("cache hit, ES256, 10000 tokens", 10_000)] {
+        operations.push((name, cache_hits(count)));
+    }
     for (name, operation) in operations {
         if selected(name) {
             let [nanoseconds] = medians([operation]);
