@@ -17,7 +17,10 @@ const BOTH_BACKENDS: &[&[&str]] = &[&[], &["--no-default-features", "--features"
 const LIBRARIES: &[Library] = &[
     Library { name: "records", runs: PLAIN },
     Library { name: "policy", runs: PLAIN },
-    Library { name: "jwt-core", runs: BOTH_BACKENDS },
+    Library {
+        name: "jwt-core",
+        runs: &[&[], &["--features", "simd-base64"], &["--no-default-features", "--features", "aws-lc-rs"]],
+    },
     Library { name: "oauth-grants", runs: BOTH_BACKENDS },
     Library { name: "store", runs: BOTH_BACKENDS },
     Library { name: "store-sqlite", runs: BOTH_BACKENDS },

@@ -82,7 +82,8 @@ fn check(file: &SourceFile, exists: &dyn Fn(&str) -> bool) -> Vec<String> {
         found.extend(caption(file));
         found.extend(length(file));
     }
-    if path.ends_with(".md") {
+    // The generated page is as good as what it was made from; `standards --check` says whether it is current.
+    if path.ends_with(".md") && path != "docs/standards.md" {
         found.extend(links(file, exists));
     }
     if path != "Cargo.lock" && path != "fuzz/Cargo.lock" {
