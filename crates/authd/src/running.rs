@@ -17,7 +17,7 @@ const SWEEP_AT_MOST: usize = 1000;
 
 /// Serves until a signal says stop; a second signal ends the process at once.
 pub async fn until_stopped(app: Arc<App>, listeners: Vec<Listener>) -> Result<(), String> {
-    allow_many_connections();
+    set_limits();
     let say = |error: std::io::Error| format!("cannot listen for signals: {error}");
     let mut terminate = signal(SignalKind::terminate()).map_err(say)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(say)?;
@@ -58,9 +58,10 @@ pub async fn until_stopped(app: Arc<App>, listeners: Vec<Listener>) -> Result<()
     }
 }
 
-/// Allows as many open files as the system lets us: each connection is one.
-fn allow_many_connections() {
+/// Allows as many open files as the system lets us, each connection is one; and no core file, which would hold the keys.
+fn set_limits() {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let _ = rlimit::setrlimit(rlimit::Resource::CORE, 0, 0);
 }
 
 async fn housekeeping(app: Arc<App>) {

@@ -56,8 +56,10 @@ pub(crate) async fn run(dev: Dev) -> Result<(), Failed> {
     // Two servers would move the tenant's origins back and forth between them.
     let _lock;
     let (stores, ca_directory, data) = if dev.memory {
-        temporary = TemporaryDirectory::make(&*moments)?;
-        (open::stores_in_memory(&*moments).await?, temporary.0.clone(), None)
+        // Only for the CA's certificate, which other programs read; removed when the process ends in good order.
+        temporary =
+            tempfile::Builder::new().prefix("authd-dev-").tempdir().map_err(|error| error.to_string())?;
+        (open::stores_in_memory(&*moments).await?, temporary.path().to_owned(), None)
     } else {
         let directory = dev.data.unwrap_or_else(|| PathBuf::from(DATA));
         make_directory(&directory)?;
@@ -117,23 +119,4 @@ async fn loopback(port: u16, flag: &str) -> Result<(u16, Vec<TcpListener>), Fail
         Err(_no_ipv6) => {}
     }
     Ok((port, sockets))
-}
-
-/// A directory that is removed when the process ends in good order; for the CA's certificate of `--memory`.
-struct TemporaryDirectory(PathBuf);
-
-impl TemporaryDirectory {
-    fn make(moments: &dyn Moments) -> Result<Self, String> {
-        let name: [u8; 8] = moments.draw().bytes("temporary directory");
-        let name: String = name.iter().map(|byte| format!("{byte:02x}")).collect();
-        let path = std::env::temp_dir().join(format!("authd-dev-{name}"));
-        crate::files::make_directory(&path)?;
-        Ok(Self(path))
-    }
-}
-
-impl Drop for TemporaryDirectory {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
