@@ -7,9 +7,9 @@ use records::{
     ClientGrant, ClientGrantId, ClientId, ResourceServer, ResourceServerId, ScopeSet, SubjectType, Versioned,
     Write,
 };
-use store::{CommitError, GrantsOf};
+use store::GrantsOf;
 
-use super::{ATTEMPTS, Refusal, clients, resource_servers};
+use super::{Refusal, clients, resource_servers, settle};
 use crate::backend::AnyStore;
 use crate::moment::Moments;
 
@@ -43,18 +43,14 @@ impl Granted {
 
 /// Changes how much is granted; returns the new state. Tokens that were issued stay as they are.
 pub async fn update(store: &AnyStore, id: &ClientGrantId, granted: &Granted) -> Result<ClientGrant, Refusal> {
-    for _ in 0..ATTEMPTS {
+    settle(store, async || {
         let present = find(store, id).await?;
         let api = resource_servers::by_id(store, &present.record.resource_server).await?;
         let (scopes, allow_all_scopes) = granted.within(&api.record)?;
         let next = ClientGrant { scopes, allow_all_scopes, ..present.record.clone() };
-        match store.commit(vec![Write::ReplaceClientGrant((*present).clone(), next.clone())]).await {
-            Ok(()) => return Ok(next),
-            Err(CommitError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(CommitError::Conflict.into())
+        Ok((vec![Write::ReplaceClientGrant((*present).clone(), next.clone())], next))
+    })
+    .await
 }
 
 /// The grant, or a refusal that names it.
@@ -74,7 +70,7 @@ pub async fn create(
     granted: &Granted,
     moments: &dyn Moments,
 ) -> Result<ClientGrant, Refusal> {
-    for _ in 0..ATTEMPTS {
+    settle(store, async || {
         let moment = moments.draw();
         let client = clients::find(store, client).await?;
         let api = resource_servers::by_id(store, api).await?;
@@ -100,26 +96,18 @@ pub async fn create(
             client: (*client).clone(),
             resource_server: (*api).clone(),
         };
-        match store.commit(vec![write]).await {
-            Ok(()) => return Ok(grant),
-            Err(CommitError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(CommitError::Conflict.into())
+        Ok((vec![write], grant))
+    })
+    .await
 }
 
 /// Removes a grant.
 pub async fn delete(store: &AnyStore, id: &ClientGrantId) -> Result<(), Refusal> {
-    for _ in 0..ATTEMPTS {
+    settle(store, async || {
         let present = find(store, id).await?;
-        match store.commit(vec![Write::DeleteClientGrant((*present).clone())]).await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(CommitError::Conflict.into())
+        Ok((vec![Write::DeleteClientGrant((*present).clone())], ()))
+    })
+    .await
 }
 
 /// All grants of these, by id.

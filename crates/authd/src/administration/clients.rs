@@ -7,7 +7,7 @@ use records::{
 };
 use store::CommitError;
 
-use super::{ATTEMPTS, Refusal, check_name};
+use super::{Refusal, check_name, settle};
 use crate::backend::AnyStore;
 use crate::moment::Moments;
 
@@ -164,7 +164,7 @@ pub async fn rotate_secret(
     if overlap > Lifetime::MONTH {
         return Err(Refusal::Invalid("the overlap must be at most 2592000 seconds (30 days)".to_owned()));
     }
-    for _ in 0..ATTEMPTS {
+    settle(store, async || {
         let moment = moments.draw();
         let present = find(store, id).await?;
         if present.record.is_public() {
@@ -183,13 +183,9 @@ pub async fn rotate_secret(
             );
         }
         let next = Client { secrets, ..present.record.clone() };
-        match store.commit(vec![Write::ReplaceClient((*present).clone(), next)]).await {
-            Ok(()) => return Ok(secret),
-            Err(CommitError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(CommitError::Conflict.into())
+        Ok((vec![Write::ReplaceClient((*present).clone(), next)], secret))
+    })
+    .await
 }
 
 /// Changes an application by a pure function of its present state; returns the new state. Its id, its secrets and
@@ -199,7 +195,7 @@ pub async fn update(
     id: &ClientId,
     change: impl Fn(Client) -> Client,
 ) -> Result<Client, Refusal> {
-    for _ in 0..ATTEMPTS {
+    settle(store, async || {
         let present = find(store, id).await?;
         let mut next = change(present.record.clone());
         next.id = present.record.id.clone();
@@ -208,13 +204,9 @@ pub async fn update(
         next.grant_types.sort_unstable();
         next.grant_types.dedup();
         check(&next)?;
-        match store.commit(vec![Write::ReplaceClient((*present).clone(), next.clone())]).await {
-            Ok(()) => return Ok(next),
-            Err(CommitError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(CommitError::Conflict.into())
+        Ok((vec![Write::ReplaceClient((*present).clone(), next.clone())], next))
+    })
+    .await
 }
 
 /// What holds for every application, new or changed.
@@ -232,18 +224,14 @@ fn check(client: &Client) -> Result<(), Refusal> {
 
 /// Removes an application and its grants.
 pub async fn delete(store: &AnyStore, id: &ClientId) -> Result<(), Refusal> {
-    for _ in 0..ATTEMPTS {
+    settle(store, async || {
         let present = find(store, id).await?;
         let mut writes = vec![Write::DeleteClient((*present).clone())];
         let grants = super::client_grants::all(store, store::GrantsOf::Client(id)).await?;
         writes.extend(grants.into_iter().map(Write::DeleteClientGrant));
-        match store.commit(writes).await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(CommitError::Conflict.into())
+        Ok((writes, ()))
+    })
+    .await
 }
 
 /// The application, or a refusal that names it.

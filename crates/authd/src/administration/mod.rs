@@ -10,8 +10,10 @@ pub mod tenants;
 
 use std::fmt;
 
+use records::Write;
 use store::{CommitError, Unavailable};
 
+use crate::backend::AnyStore;
 use crate::failure::Failure;
 
 /// How often an operation is decided again after a conflict before it gives up.
@@ -28,6 +30,22 @@ pub enum Refusal {
     Missing(String),
     /// The store or the keys failed.
     Failed(Failure),
+}
+
+/// Decides what to write and commits it; after a conflict both again, a few times. Returns what was decided.
+async fn settle<T>(
+    store: &AnyStore,
+    decide: impl AsyncFn() -> Result<(Vec<Write>, T), Refusal>,
+) -> Result<T, Refusal> {
+    for _ in 0..ATTEMPTS {
+        let (writes, decided) = decide().await?;
+        match store.commit(writes).await {
+            Ok(()) => return Ok(decided),
+            Err(CommitError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CommitError::Conflict.into())
 }
 
 /// What holds for the names of everything that people are shown.

@@ -8,7 +8,7 @@ use records::{
 use std::sync::Arc;
 use store::CommitError;
 
-use super::{ATTEMPTS, Refusal, check_name, signing_keys};
+use super::{Refusal, check_name, settle, signing_keys};
 use crate::backend::AnyStore;
 use crate::moment::Moments;
 
@@ -88,7 +88,7 @@ pub async fn update(
     change: impl Fn(ResourceServer) -> Result<ResourceServer, Refusal>,
     moments: &dyn Moments,
 ) -> Result<ResourceServer, Refusal> {
-    for _ in 0..ATTEMPTS {
+    settle(store, async || {
         let present = find(store, text).await?;
         let mut next = change(present.record.clone())?;
         next.id = present.record.id.clone();
@@ -109,13 +109,9 @@ pub async fn update(
         next.token_lifetime_for_web = next.token_lifetime_for_web.min(next.token_lifetime);
         check(&next)?;
         signing_keys::ensure(store, next.signing_algorithm, moments).await?;
-        match store.commit(vec![Write::ReplaceResourceServer((*present).clone(), next.clone())]).await {
-            Ok(()) => return Ok(next),
-            Err(CommitError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(CommitError::Conflict.into())
+        Ok((vec![Write::ReplaceResourceServer((*present).clone(), next.clone())], next))
+    })
+    .await
 }
 
 /// What holds for every API, new or changed.
@@ -182,7 +178,7 @@ pub fn validate(new: NewResourceServer, moment: &Moment) -> Result<ResourceServe
 
 /// Removes an API and its grants. System APIs stay.
 pub async fn delete(store: &AnyStore, text: &str) -> Result<(), Refusal> {
-    for _ in 0..ATTEMPTS {
+    settle(store, async || {
         let present = find(store, text).await?;
         if present.record.is_system {
             return Err(Refusal::Invalid(format!(
@@ -194,13 +190,9 @@ pub async fn delete(store: &AnyStore, text: &str) -> Result<(), Refusal> {
         let of = store::GrantsOf::ResourceServer(&present.record.id);
         let grants = super::client_grants::all(store, of).await?;
         writes.extend(grants.into_iter().map(Write::DeleteClientGrant));
-        match store.commit(writes).await {
-            Ok(()) => return Ok(()),
-            Err(CommitError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(CommitError::Conflict.into())
+        Ok((writes, ()))
+    })
+    .await
 }
 
 /// The API of this id, or a refusal that names it.

@@ -1,9 +1,8 @@
 //! Making and rotating a tenant's signing keys (Auth0: current, next, previous).
 
 use records::{KeyId, KeyState, Lifetime, SigningAlgorithm, SigningKey, Versioned, Write};
-use store::CommitError;
 
-use super::{ATTEMPTS, Refusal};
+use super::{Refusal, settle};
 use crate::backend::AnyStore;
 use crate::keys::generate;
 use crate::moment::Moments;
@@ -61,7 +60,7 @@ pub async fn rotate(
             "an HS256 key belongs to its API and is not rotated with the tenant's keys".to_owned(),
         ));
     }
-    for _ in 0..ATTEMPTS {
+    settle(store, async || {
         let now = moments.draw().now;
         let keys = store.signing_keys().await?;
         let of_algorithm = || keys.iter().filter(|key| key.record.algorithm == algorithm);
@@ -95,13 +94,9 @@ pub async fn rotate(
         if current.is_empty() {
             return Err(Refusal::Missing(format!("the tenant has no {} key to rotate", algorithm.name())));
         }
-        match store.commit(writes).await {
-            Ok(()) => return Ok(current),
-            Err(CommitError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(CommitError::Conflict.into())
+        Ok((writes, current))
+    })
+    .await
 }
 
 /// Revokes a previous key: it is published no more, and what it signed verifies nowhere.

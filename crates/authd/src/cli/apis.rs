@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use records::{ApiScope, Lifetime, ResourceServer, ScopeToken, SigningAlgorithm, TokenDialect};
 use serde_json::{Value, json};
 
-use super::local::LocalTenant;
+use super::local::OnTenant;
 use super::{Failed, output};
 use crate::administration::resource_servers::{self, NewResourceServer, identifier_text};
 use crate::moment::SystemMoments;
@@ -13,7 +13,7 @@ use crate::moment::SystemMoments;
 pub(crate) enum Apis {
     /// List the APIs
     #[command(visible_alias = "ls")]
-    List(List),
+    List(OnTenant),
     /// Show one API
     Show(Named),
     /// Register an API
@@ -26,23 +26,11 @@ pub(crate) enum Apis {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct List {
-    #[command(flatten)]
-    tenant: LocalTenant,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Named {
     /// The API's identifier or id
     api: String,
     #[command(flatten)]
-    tenant: LocalTenant,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    on: OnTenant,
 }
 
 #[derive(Debug, Args)]
@@ -72,10 +60,7 @@ pub(crate) struct Create {
     #[arg(short = 'o', long)]
     offline_access: bool,
     #[command(flatten)]
-    tenant: LocalTenant,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    on: OnTenant,
 }
 
 #[derive(Debug, Args)]
@@ -101,10 +86,7 @@ pub(crate) struct Update {
     #[arg(short = 'o', long, value_name = "BOOL")]
     offline_access: Option<bool>,
     #[command(flatten)]
-    tenant: LocalTenant,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    on: OnTenant,
 }
 
 fn signing_algorithm(name: &str) -> Result<SigningAlgorithm, Failed> {
@@ -155,9 +137,9 @@ pub(crate) async fn run(verb: Apis) -> Result<(), Failed> {
             output::list(list.json, &["id", "identifier", "name", "signing_alg", "token_lifetime"], &objects);
         }
         Apis::Show(named) => {
-            let store = named.tenant.open_store().await?;
+            let store = named.on.tenant.open_store().await?;
             let found = resource_servers::find(&store, &named.api).await?;
-            output::show(named.json, &object(&found.record));
+            output::show(named.on.json, &object(&found.record));
         }
         Apis::Create(create) => {
             let signing_algorithm = signing_algorithm(&create.signing_alg)?;
@@ -175,9 +157,9 @@ pub(crate) async fn run(verb: Apis) -> Result<(), Failed> {
                 allow_offline_access: create.offline_access,
                 ..NewResourceServer::named(&create.name, &create.identifier)
             };
-            let store = create.tenant.open_store().await?;
+            let store = create.on.tenant.open_store().await?;
             let api = resource_servers::create(&store, new, &SystemMoments).await?;
-            output::show(create.json, &if drawn { object_with_secret(&api) } else { object(&api) });
+            output::show(create.on.json, &if drawn { object_with_secret(&api) } else { object(&api) });
         }
         Apis::Update(update) => {
             let algorithm = update.signing_alg.as_deref().map(signing_algorithm).transpose()?;
@@ -186,7 +168,7 @@ pub(crate) async fn run(verb: Apis) -> Result<(), Failed> {
                 .scopes
                 .map(|scopes| scopes.iter().map(|text| scope(text)).collect::<Result<_, _>>())
                 .transpose()?;
-            let store = update.tenant.open_store().await?;
+            let store = update.on.tenant.open_store().await?;
             let had_secret =
                 resource_servers::find(&store, &update.api).await?.record.signing_secret.is_some();
             let change = |mut api: ResourceServer| {
@@ -199,12 +181,12 @@ pub(crate) async fn run(verb: Apis) -> Result<(), Failed> {
                 Ok(api)
             };
             let api = resource_servers::update(&store, &update.api, change, &SystemMoments).await?;
-            output::show(update.json, &if had_secret { object(&api) } else { object_with_secret(&api) });
+            output::show(update.on.json, &if had_secret { object(&api) } else { object_with_secret(&api) });
         }
         Apis::Delete(named) => {
-            let store = named.tenant.open_store().await?;
+            let store = named.on.tenant.open_store().await?;
             resource_servers::delete(&store, &named.api).await?;
-            if !named.json {
+            if !named.on.json {
                 output::print(&format!("removed {}", named.api));
             }
         }

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use records::{ApplicationType, Client, ClientId, GrantType, Lifetime, TokenEndpointAuthMethod};
 use serde_json::{Value, json};
 
-use super::local::LocalTenant;
+use super::local::OnTenant;
 use super::{Failed, output};
 use crate::administration::clients::{self, NewClient};
 use crate::moment::SystemMoments;
@@ -13,7 +13,7 @@ use crate::moment::SystemMoments;
 pub(crate) enum Apps {
     /// List the applications
     #[command(visible_alias = "ls")]
-    List(List),
+    List(OnTenant),
     /// Show one application; secrets are never shown again
     Show(Named),
     /// Register an application; its secret is shown this once
@@ -28,23 +28,11 @@ pub(crate) enum Apps {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct List {
-    #[command(flatten)]
-    tenant: LocalTenant,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Named {
     /// The application's client_id
     client_id: String,
     #[command(flatten)]
-    tenant: LocalTenant,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    on: OnTenant,
 }
 
 #[derive(Debug, Args)]
@@ -71,10 +59,7 @@ pub(crate) struct Create {
     #[arg(long)]
     third_party: bool,
     #[command(flatten)]
-    tenant: LocalTenant,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    on: OnTenant,
 }
 
 #[derive(Debug, Args)]
@@ -97,10 +82,7 @@ pub(crate) struct Update {
     #[arg(long, value_delimiter = ',', value_name = "URLS")]
     logout_urls: Option<Vec<String>>,
     #[command(flatten)]
-    tenant: LocalTenant,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    on: OnTenant,
 }
 
 #[derive(Debug, Args)]
@@ -111,10 +93,7 @@ pub(crate) struct RotateSecret {
     #[arg(long, default_value_t = 0, value_name = "SECONDS")]
     overlap: u32,
     #[command(flatten)]
-    tenant: LocalTenant,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    on: OnTenant,
 }
 
 fn object(client: &Client) -> Value {
@@ -159,9 +138,9 @@ pub(crate) async fn run(verb: Apps) -> Result<(), Failed> {
             output::list(list.json, &["client_id", "name", "type", "grant_types"], &objects);
         }
         Apps::Show(named) => {
-            let store = named.tenant.open_store().await?;
+            let store = named.on.tenant.open_store().await?;
             let found = clients::find(&store, &ClientId::parse(&named.client_id)?).await?;
-            output::show(named.json, &object(&found.record));
+            output::show(named.on.json, &object(&found.record));
         }
         Apps::Create(create) => {
             let application_type = match create.kind.as_str() {
@@ -179,7 +158,7 @@ pub(crate) async fn run(verb: Apps) -> Result<(), Failed> {
                 is_first_party: !create.third_party,
                 ..NewClient::of_type(application_type, &create.name)
             };
-            let (stores, id) = create.tenant.open().await?;
+            let (stores, id) = create.on.tenant.open().await?;
             let digest_key =
                 crate::keys::secret_digest_key(&stores, &id).map_err(crate::administration::Refusal::from)?;
             let (client, secret) =
@@ -188,12 +167,12 @@ pub(crate) async fn run(verb: Apps) -> Result<(), Failed> {
             if let (Some(members), Some(secret)) = (object.as_object_mut(), secret) {
                 members.insert("client_secret".to_owned(), json!(secret.expose()));
             }
-            output::show(create.json, &object);
+            output::show(create.on.json, &object);
         }
         Apps::Update(update) => {
             let grants = update.grants.as_deref().map(grant_types).transpose()?;
             let id = ClientId::parse(&update.client_id)?;
-            let store = update.tenant.open_store().await?;
+            let store = update.on.tenant.open_store().await?;
             let client = clients::update(&store, &id, |mut client| {
                 client.name = update.name.clone().unwrap_or(client.name);
                 client.grant_types = grants.clone().unwrap_or(client.grant_types);
@@ -203,11 +182,11 @@ pub(crate) async fn run(verb: Apps) -> Result<(), Failed> {
                 client
             })
             .await?;
-            output::show(update.json, &object(&client));
+            output::show(update.on.json, &object(&client));
         }
         Apps::RotateSecret(rotate) => {
             let client_id = ClientId::parse(&rotate.client_id)?;
-            let (stores, id) = rotate.tenant.open().await?;
+            let (stores, id) = rotate.on.tenant.open().await?;
             let digest_key =
                 crate::keys::secret_digest_key(&stores, &id).map_err(crate::administration::Refusal::from)?;
             let overlap = Lifetime(rotate.overlap);
@@ -215,12 +194,12 @@ pub(crate) async fn run(verb: Apps) -> Result<(), Failed> {
                 clients::rotate_secret(&stores.tenant(&id), &client_id, overlap, &digest_key, &SystemMoments)
                     .await?;
             let object = json!({ "client_id": client_id.as_str(), "client_secret": secret.expose() });
-            output::show(rotate.json, &object);
+            output::show(rotate.on.json, &object);
         }
         Apps::Delete(named) => {
-            let store = named.tenant.open_store().await?;
+            let store = named.on.tenant.open_store().await?;
             clients::delete(&store, &ClientId::parse(&named.client_id)?).await?;
-            if !named.json {
+            if !named.on.json {
                 output::print(&format!("removed {}", named.client_id));
             }
         }

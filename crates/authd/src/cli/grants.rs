@@ -5,7 +5,7 @@ use records::{ClientGrant, ClientGrantId, ClientId, ScopeSet, SubjectType};
 use serde_json::{Value, json};
 use store::GrantsOf;
 
-use super::local::LocalTenant;
+use super::local::OnTenant;
 use super::{Failed, output};
 use crate::administration::client_grants::{self, Granted};
 use crate::administration::resource_servers;
@@ -31,10 +31,7 @@ pub(crate) struct List {
     #[arg(long, value_name = "CLIENT_ID")]
     client_id: Option<String>,
     #[command(flatten)]
-    tenant: LocalTenant,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    on: OnTenant,
 }
 
 #[derive(Debug, Args)]
@@ -52,10 +49,7 @@ pub(crate) struct Create {
     #[arg(long)]
     all_scopes: bool,
     #[command(flatten)]
-    tenant: LocalTenant,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    on: OnTenant,
 }
 
 #[derive(Debug, Args)]
@@ -75,10 +69,7 @@ pub(crate) struct Update {
     #[arg(long)]
     all_scopes: bool,
     #[command(flatten)]
-    tenant: LocalTenant,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    on: OnTenant,
 }
 
 #[derive(Debug, Args)]
@@ -86,10 +77,7 @@ pub(crate) struct Delete {
     /// The grant's id
     id: String,
     #[command(flatten)]
-    tenant: LocalTenant,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
+    on: OnTenant,
 }
 
 fn object(grant: &ClientGrant) -> Value {
@@ -114,15 +102,15 @@ pub(crate) async fn run(verb: Grants) -> Result<(), Failed> {
         Grants::List(list) => {
             let client = list.client_id.as_deref().map(ClientId::parse).transpose()?;
             let of = client.as_ref().map_or(GrantsOf::All, GrantsOf::Client);
-            let store = list.tenant.open_store().await?;
+            let store = list.on.tenant.open_store().await?;
             let found = client_grants::all(&store, of).await?;
             let objects: Vec<_> = found.iter().map(|grant| object(&grant.record)).collect();
-            output::list(list.json, &["id", "client_id", "resource_server", "scopes"], &objects);
+            output::list(list.on.json, &["id", "client_id", "resource_server", "scopes"], &objects);
         }
         Grants::Create(create) => {
             let client = ClientId::parse(&create.client_id)?;
             let granted = granted(create.all_scopes, create.scopes.as_deref())?;
-            let store = create.tenant.open_store().await?;
+            let store = create.on.tenant.open_store().await?;
             let api = resource_servers::find(&store, &create.audience).await?;
             let grant = client_grants::create(
                 &store,
@@ -133,20 +121,20 @@ pub(crate) async fn run(verb: Grants) -> Result<(), Failed> {
                 &SystemMoments,
             )
             .await?;
-            output::show(create.json, &object(&grant));
+            output::show(create.on.json, &object(&grant));
         }
         Grants::Update(update) => {
             let id = ClientGrantId::parse(&update.id)?;
             let granted = granted(update.all_scopes, update.scopes.as_deref())?;
-            let store = update.tenant.open_store().await?;
+            let store = update.on.tenant.open_store().await?;
             let grant = client_grants::update(&store, &id, &granted).await?;
-            output::show(update.json, &object(&grant));
+            output::show(update.on.json, &object(&grant));
         }
         Grants::Delete(delete) => {
             let id = ClientGrantId::parse(&delete.id)?;
-            let store = delete.tenant.open_store().await?;
+            let store = delete.on.tenant.open_store().await?;
             client_grants::delete(&store, &id).await?;
-            if !delete.json {
+            if !delete.on.json {
                 output::print(&format!("removed {id}"));
             }
         }

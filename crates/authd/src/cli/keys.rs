@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use records::{KeyId, SigningAlgorithm};
 use serde_json::json;
 
-use super::local::LocalTenant;
+use super::local::{LocalTenant, OnTenant};
 use super::{Failed, output};
 use crate::administration::signing_keys::{self, Haste};
 use crate::moment::SystemMoments;
@@ -13,20 +13,11 @@ use crate::moment::SystemMoments;
 pub(crate) enum Keys {
     /// List the signing keys
     #[command(visible_alias = "ls")]
-    List(List),
+    List(OnTenant),
     /// Make the next key current, the current one previous, and a new next one
     Rotate(Rotate),
     /// Revoke a previous key: what it signed verifies no more
     Revoke(Revoke),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct List {
-    #[command(flatten)]
-    tenant: LocalTenant,
-    /// Print JSON
-    #[arg(long)]
-    json: bool,
 }
 
 #[derive(Debug, Args)]

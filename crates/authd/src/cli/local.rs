@@ -33,6 +33,16 @@ pub(crate) struct LocalTenant {
     tenant: Option<String>,
 }
 
+/// One tenant's store, and how the answer is printed: what every command on one tenant takes.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct OnTenant {
+    #[command(flatten)]
+    pub(crate) tenant: LocalTenant,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
 /// The data directory unless said otherwise.
 pub(crate) const DATA: &str = "authd-data";
 
