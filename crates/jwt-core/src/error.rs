@@ -25,7 +25,7 @@ pub enum KeyError {
     /// The secret is shorter than the hash (RFC 7518 §3.2), or the RSA modulus shorter than 2048 bits
     /// (RFC 7518 §3.3).
     TooShort,
-    /// The RSA modulus is longer than 8192 bits, or the key id longer than 512 bytes.
+    /// The RSA modulus is longer than 8192 bits, the key id longer than 512 bytes, or the set longer than 1 MiB.
     TooLong,
     /// The public key is weak or invalid: an RSA exponent that is even or below 65537, an even modulus, a
     /// point off its curve, an Ed25519 point of small order (RFC 7518 §3.3, RFC 8725 §3.4, RFC 8032 §5.1.7).

@@ -122,8 +122,6 @@ impl VerifyingKey {
     }
 
     /// Returns the key under this id, which tokens name in their `kid` header (RFC 7515 §4.1.4).
-    ///
-    /// An id longer than 512 bytes is kept, and no token can name it.
     #[must_use]
     pub fn with_key_id(mut self, key_id: &str) -> Self {
         self.key_id = Some(key_id.into());

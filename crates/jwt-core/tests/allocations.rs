@@ -7,10 +7,12 @@ mod cases;
 use cases::{CLAIMS, Extra, MEASURED, NOW, case, token, verifier};
 use jwt_core::{Algorithm, Scratch, Signer, TokenType};
 
+#[cfg(test)]
 fn allocations(operation: &mut dyn FnMut()) -> u64 {
-    // The first run grows buffers that are kept.
+    // The first run grows buffers that are kept. The least of many runs, because what a backend allocates for
+    // an ECDSA signature depends on its random numbers.
     operation();
-    allocation_counter::measure(operation).count_total
+    (0..40).map(|_| allocation_counter::measure(&mut *operation).count_total).min().unwrap()
 }
 
 #[test]

@@ -150,3 +150,93 @@ fn the_documented_token_verifies_only_when_its_short_key_is_allowed() {
     });
     assert_eq!(signed.unwrap(), PAGE_TOKEN);
 }
+
+/// Verifies a token of these claims (and an `exp`) into a type of the caller's.
+#[cfg(test)]
+fn extension<X: for<'de> serde::Deserialize<'de>>(mut claims: serde_json::Value) -> Result<X, Refusal> {
+    claims["exp"] = (NOW + 1).into();
+    let token = signer(Algorithm::Hs256).sign(&claims).unwrap();
+    let verifier = Verifier::builder(verifying_key(Algorithm::Hs256))
+        .any_issuer_dangerous()
+        .any_audience_dangerous()
+        .token_type(TokenType::AccessToken)
+        .build();
+    let mut scratch = Scratch::new();
+    let verified = verifier.verify::<X>(&token, NOW, &mut scratch)?;
+    Ok(verified.into_owned().into_inner().extra)
+}
+
+#[test]
+fn other_claims_deserialize_into_any_type() {
+    use serde::Deserialize;
+    use serde_json::{Value, json};
+    use std::collections::BTreeMap;
+
+    #[derive(Deserialize, Debug, PartialEq)]
+    #[serde(rename_all = "lowercase")]
+    enum Level {
+        Low,
+        High(u8),
+    }
+    #[derive(Deserialize, Debug, PartialEq)]
+    struct Address {
+        city: String,
+    }
+    #[derive(Deserialize, Debug, PartialEq)]
+    struct Name(String);
+    #[derive(Deserialize, Debug, PartialEq)]
+    struct All {
+        text: String,
+        name: Name,
+        number: i64,
+        ratio: f64,
+        flag: bool,
+        nothing: Option<u8>,
+        something: Option<u8>,
+        absent: Option<u8>,
+        list: Vec<String>,
+        pair: (u8, char),
+        level: Level,
+        other_level: Level,
+        address: Address,
+        unit: (),
+        exp: u64,
+        #[serde(flatten)]
+        rest: BTreeMap<String, Value>,
+    }
+    let claims = json!({
+        "text": "a\"b\u{1f600}\\", "name": "n", "number": -5, "ratio": 0.5, "flag": true, "nothing": null, "something": 3,
+        "list": ["x", "y\n"], "pair": [1, "c"], "level": "low", "other_level": {"high": 2}, "address": {"city": "Basel"},
+        "unit": null, "https://example.com/roles": ["admin"], "we\"ird": 1,
+    });
+    let all = extension::<All>(claims.clone()).unwrap();
+    assert_eq!((&*all.text, &*all.name.0, all.number, all.ratio), ("a\"b\u{1f600}\\", "n", -5, 0.5));
+    assert_eq!((all.flag, all.nothing, all.something, all.absent), (true, None, Some(3), None));
+    assert_eq!((all.list, all.pair), (vec!["x".into(), "y\n".into()], (1, 'c')));
+    assert_eq!(
+        (all.level, all.other_level, all.address.city.as_str()),
+        (Level::Low, Level::High(2), "Basel")
+    );
+    assert_eq!((all.unit, all.exp), ((), NOW + 1));
+    assert_eq!(
+        all.rest,
+        BTreeMap::from([
+            ("https://example.com/roles".into(), json!(["admin"])),
+            ("we\"ird".into(), json!(1))
+        ])
+    );
+
+    #[derive(Deserialize)]
+    struct Wrapped(BTreeMap<String, Value>);
+    assert_eq!(extension::<Option<Wrapped>>(claims.clone()).unwrap().unwrap().0["number"], json!(-5));
+    assert_eq!(extension::<Value>(claims.clone()).unwrap()["address"], claims["address"]);
+    extension::<serde::de::IgnoredAny>(claims).unwrap();
+    for wrong in [json!({"text": 1}), json!({"text": null}), json!({})] {
+        #[derive(Deserialize, Debug)]
+        struct Text {
+            #[serde(rename = "text")]
+            _text: String,
+        }
+        assert_eq!(extension::<Text>(wrong).err(), Some(Refusal::ExtensionClaims));
+    }
+}
