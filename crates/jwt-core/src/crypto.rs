@@ -80,7 +80,7 @@ fn verification(algorithm: Algorithm) -> Result<&'static dyn signature::Verifica
 
 /// The backend's object of a public key or secret.
 pub(crate) enum PublicKey {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     #[cfg(feature = "aws-lc-rs")]
     Parsed(signature::ParsedPublicKey),
     /// ring has no parsed form: it takes the key apart for each signature.
@@ -90,7 +90,7 @@ pub(crate) enum PublicKey {
 
 impl PublicKey {
     pub(crate) fn hmac(hash: Hash, secret: &[u8]) -> Self {
-        Self::Hmac(hmac::Key::new(hmac_algorithm(hash), secret))
+        Self::Hmac(Box::new(hmac::Key::new(hmac_algorithm(hash), secret)))
     }
 
     /// Takes RSAPublicKey DER, an uncompressed point, or an Ed25519 key; the caller has checked its numbers.
@@ -141,7 +141,7 @@ fn check_point(curve: Curve, point: &[u8]) -> Result<(), KeyError> {
 
 /// The backend's object of a private key or secret.
 pub(crate) enum PrivateKey {
-    Hmac(hmac::Key),
+    Hmac(Box<hmac::Key>),
     Rsa(Box<RsaKeyPair>, &'static dyn signature::RsaEncoding),
     Ecdsa(Box<EcdsaKeyPair>),
     Ed25519(Box<Ed25519KeyPair>),
@@ -149,7 +149,7 @@ pub(crate) enum PrivateKey {
 
 impl PrivateKey {
     pub(crate) fn hmac(hash: Hash, secret: &[u8]) -> Self {
-        Self::Hmac(hmac::Key::new(hmac_algorithm(hash), secret))
+        Self::Hmac(Box::new(hmac::Key::new(hmac_algorithm(hash), secret)))
     }
 
     pub(crate) fn from_pkcs8(algorithm: Algorithm, der: &[u8]) -> Result<Self, KeyError> {
