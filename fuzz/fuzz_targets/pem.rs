@@ -22,6 +22,9 @@ fuzz_target!(|bytes: &[u8]| {
             let jwk = key.to_jwk(None).expect("a public key").to_json();
             let again = VerifyingKey::from_jwk(&jwk).expect("our own JWK");
             assert_eq!((again.algorithm(), again.thumbprint()), (algorithm, key.thumbprint()));
+            let pem = key.to_pem().expect("a public key");
+            let again = VerifyingKey::from_pem(algorithm, &pem).expect("our own PEM");
+            assert_eq!((again.algorithm(), again.thumbprint()), (algorithm, key.thumbprint()));
             // A public key is never a secret.
             assert!(VerifyingKey::dangerous_from_short_secret(Algorithm::Hs256, bytes).is_err());
         }

@@ -225,6 +225,31 @@ pub(crate) fn write_rsa_public_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
     out
 }
 
+/// Writes a SubjectPublicKeyInfo (RFC 5280 §4.1, RFC 3279 §2.3, RFC 8410 §4).
+pub(crate) fn write_spki(key: Spki<'_>) -> Vec<u8> {
+    let (identifier, parameters, content) = match key {
+        Spki::Rsa { modulus, exponent } => {
+            (RSA, Some((NULL, &[][..])), write_rsa_public_key(modulus, exponent))
+        }
+        Spki::Ec { curve, point } => {
+            let known = CURVES.iter().find(|(known, _)| *known == curve);
+            (EC, known.map(|(_, identifier)| (OBJECT_IDENTIFIER, *identifier)), point.to_vec())
+        }
+        Spki::Ed25519(key) => (ED25519, None, key.to_vec()),
+    };
+    let mut algorithm = Vec::new();
+    write(&mut algorithm, OBJECT_IDENTIFIER, identifier);
+    if let Some((tag, content)) = parameters {
+        write(&mut algorithm, tag, content);
+    }
+    let mut info = Vec::new();
+    write(&mut info, SEQUENCE, &algorithm);
+    write(&mut info, BIT_STRING, &[&[0], content.as_slice()].concat());
+    let mut out = Vec::with_capacity(info.len() + 4);
+    write(&mut out, SEQUENCE, &info);
+    out
+}
+
 /// Writes an RSAPrivateKey of two primes from n, e, d, p, q, dp, dq, qi (RFC 8017 §A.1.2).
 pub(crate) fn write_rsa_private_key(numbers: &[&[u8]; 8]) -> Vec<u8> {
     let room = numbers.iter().map(|number| number.len() + 6).sum::<usize>() + 8;

@@ -61,6 +61,19 @@ pub(crate) fn parse(text: &str) -> Result<(Label, Secret), NotPem> {
     Ok((label, bytes?))
 }
 
+/// Writes one block, in lines of 64 characters (RFC 7468 §2).
+pub(crate) fn write(label: Label, der: &[u8]) -> String {
+    let name = LABELS.iter().find(|(_, known)| *known == label).map_or("", |(name, _)| name);
+    let body = Secret::new(STANDARD.encode(der).into_bytes());
+    let mut text = format!("-----BEGIN {name}-----\n");
+    for line in body.bytes().chunks(64) {
+        text.extend(line.iter().map(|byte| char::from(*byte)));
+        text.push('\n');
+    }
+    text.push_str(&format!("-----END {name}-----\n"));
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

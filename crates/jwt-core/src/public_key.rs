@@ -112,6 +112,15 @@ impl PublicNumbers {
         }
     }
 
+    /// Returns the SubjectPublicKeyInfo.
+    pub(crate) fn to_spki(&self) -> Vec<u8> {
+        der::write_spki(match self {
+            Self::Rsa { modulus, exponent } => Spki::Rsa { modulus, exponent },
+            Self::Ec { curve, point } => Spki::Ec { curve: *curve, point },
+            Self::Ed25519(key) => Spki::Ed25519(key),
+        })
+    }
+
     /// Returns the length of a signature in bytes.
     pub(crate) fn signature_length(&self) -> usize {
         match self {

@@ -207,6 +207,13 @@ impl GeneratedKey {
     pub fn pkcs8_der(&self) -> &[u8] {
         self.pkcs8_der.bytes()
     }
+
+    /// Returns the private key as a `PRIVATE KEY` block, for [`SigningKey::from_pem`] (RFC 7468 §10). The text
+    /// is the caller's to protect.
+    #[must_use]
+    pub fn pkcs8_pem(&self) -> String {
+        pem::write(Label::Private, self.pkcs8_der.bytes())
+    }
 }
 
 impl fmt::Debug for GeneratedKey {

@@ -166,6 +166,18 @@ impl VerifyingKey {
         Some(Jwk::of(key))
     }
 
+    /// Returns the SubjectPublicKeyInfo in DER, or `None` for a shared secret (RFC 5280 §4.1).
+    #[must_use]
+    pub fn to_spki_der(&self) -> Option<Vec<u8>> {
+        self.inner.numbers.as_ref().map(PublicNumbers::to_spki)
+    }
+
+    /// Returns a `PUBLIC KEY` block, or `None` for a shared secret (RFC 7468 §13).
+    #[must_use]
+    pub fn to_pem(&self) -> Option<String> {
+        self.to_spki_der().map(|der| pem::write(Label::Public, &der))
+    }
+
     pub(crate) fn numbers(&self) -> Option<&PublicNumbers> {
         self.inner.numbers.as_ref()
     }

@@ -72,6 +72,8 @@ fn the_forms_of_a_key_are_one_key() {
             let key = VerifyingKey::from_pem(algorithm, text).unwrap();
             thumbprints.insert(key.thumbprint().unwrap());
             assert_eq!(SigningKey::from_pem(algorithm, text).err(), Some(KeyError::WrongKind));
+            // OpenSSL wrote the first of these; this crate writes the same text.
+            assert_eq!(key.to_pem().as_deref(), Some(public[0]));
             let jwk = key.to_jwk(Some("id")).unwrap();
             let again = VerifyingKey::from_jwk(&jwk.to_json()).unwrap();
             thumbprints.insert(again.thumbprint().unwrap());
@@ -119,6 +121,8 @@ fn a_generated_key_is_read_back() {
             assert!(
                 !format!("{generated:?}").contains(&format!("{:?}", generated.pkcs8_der()[10])[..].repeat(3))
             );
+            let pem = SigningKey::from_pem(algorithm, &generated.pkcs8_pem()).unwrap();
+            assert_eq!(pem.thumbprint(), again.thumbprint());
             let another = SigningKey::generate(algorithm).unwrap();
             assert_ne!(another.key().thumbprint(), generated.key().thumbprint());
             let mut longer = generated.pkcs8_der().to_vec();
@@ -355,6 +359,7 @@ fn a_published_key_shows_its_public_half_only() {
     }
     assert!(secret_key().verifying_key().to_jwk(Some("k")).is_none());
     assert!(secret_key().thumbprint().is_none());
+    assert!(secret_key().verifying_key().to_pem().is_none());
 }
 
 #[test]
