@@ -5,8 +5,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use jwt_core::{Algorithm, JwkSet, Signer};
-use oauth_grants::SecretDigestKey;
-use oauth_grants::issue::{algorithm, token_type};
+use oauth_grants::issue::{access_token, algorithm, token_type};
+use oauth_grants::{Granted, SecretDigestKey};
 use records::{
     KeyId, KeyState, ResourceServer, SecretBytes, SigningAlgorithm, SigningKey, TenantId, TokenDialect,
     UnixTime,
@@ -47,6 +47,26 @@ impl Keys {
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         loaded.insert(tenant.clone(), Arc::clone(&keys));
         Ok(keys)
+    }
+
+    /// Signs what was granted with the key that the API's tokens are signed with.
+    ///
+    /// An API that another process made with the first key of its algorithm may be seen here before that key is: the
+    /// keys were in the cache and the API was not. So before a key is said to be missing the cache is refreshed.
+    pub async fn sign(
+        &self,
+        stores: &AnyStores,
+        tenant: &TenantId,
+        resource_server: &ResourceServer,
+        granted: &Granted<'_>,
+    ) -> Result<String, Failure> {
+        if let Some(signed) = self.of(stores, tenant).await?.sign(resource_server, granted)? {
+            return Ok(signed);
+        }
+        stores.refresh().await?;
+        self.of(stores, tenant).await?.sign(resource_server, granted)?.ok_or_else(|| {
+            Failure::Unsigned(format!("no current {} key", resource_server.signing_algorithm.name()))
+        })
     }
 }
 
@@ -99,24 +119,23 @@ impl TenantKeys {
         &self.algorithms
     }
 
-    /// Signs with the key that this API's tokens are signed with.
-    pub fn with_signer_of<R>(
+    /// Signs with the key that this API's tokens are signed with; `None` where the tenant has none of its algorithm.
+    fn sign(
         &self,
         resource_server: &ResourceServer,
-        sign: impl FnOnce(&Signer) -> R,
-    ) -> Result<R, Failure> {
-        let dialect = resource_server.token_dialect;
-        if resource_server.signing_algorithm == SigningAlgorithm::Hs256 {
-            let signer = shared_secret_signer(resource_server)?;
-            return Ok(sign(&signer));
-        }
-        self.signers
-            .iter()
-            .find(|(algorithm, of, _)| *algorithm == resource_server.signing_algorithm && *of == dialect)
-            .map(|(_, _, signer)| sign(signer))
-            .ok_or_else(|| {
-                Failure::Unsigned(format!("no current {} key", resource_server.signing_algorithm.name()))
-            })
+        granted: &Granted<'_>,
+    ) -> Result<Option<String>, Failure> {
+        let shared;
+        let signer = if resource_server.signing_algorithm == SigningAlgorithm::Hs256 {
+            shared = shared_secret_signer(resource_server)?;
+            &shared
+        } else {
+            let wanted = (resource_server.signing_algorithm, resource_server.token_dialect);
+            let found = self.signers.iter().find(|(algorithm, dialect, _)| (*algorithm, *dialect) == wanted);
+            let Some((_, _, signer)) = found else { return Ok(None) };
+            signer
+        };
+        access_token(granted, signer).map(Some).map_err(|error| Failure::Unsigned(error.to_string()))
     }
 }
 

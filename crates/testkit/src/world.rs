@@ -7,7 +7,7 @@ use authd::administration::clients::{self, NewClient};
 use authd::administration::resource_servers::{self, NewResourceServer};
 use authd::administration::tenants;
 use authd::app::App;
-use authd::backend::{AnyBackend, AnyStore};
+use authd::backend::{AnyBackend, AnyStore, AnyStores};
 use authd::http::limits::Limits;
 use authd::keys::secret_digest_key;
 use http::Method;
@@ -38,12 +38,20 @@ pub enum On {
 pub struct World {
     app: Arc<App>,
     moments: Arc<TestMoments>,
-    _directory: Option<tempfile::TempDir>,
+    directory: Option<tempfile::TempDir>,
 }
 
 /// The secret of every application that [`World::new`] makes, by tenant.
 fn secret_of(tenant: &str) -> String {
     format!("secret-of-the-worker-of-{tenant}-0123456789abcdef")
+}
+
+fn sqlite(directory: &tempfile::TempDir) -> AnyBackend {
+    AnyBackend::Sqlite(Sqlite::open(directory.path().join("world.db")).expect("the database opens"))
+}
+
+fn sealer() -> Sealer {
+    Sealer::new(SealingKeys::new("test", [42; 32].into()))
 }
 
 impl World {
@@ -56,25 +64,29 @@ impl World {
             On::Memory => (AnyBackend::Memory(MemoryBackend::default()), None),
             On::Sqlite => {
                 let directory = tempfile::tempdir().expect("there is a temporary directory");
-                let sqlite = Sqlite::open(directory.path().join("world.db")).expect("the database opens");
-                (AnyBackend::Sqlite(sqlite), Some(directory))
+                (sqlite(&directory), Some(directory))
             }
         };
-        let sealer = Sealer::new(SealingKeys::new("test", [42; 32].into()));
-        let stores = Stores::open(backend, sealer).await.expect("the stores open");
+        let stores = Stores::open(backend, sealer()).await.expect("the stores open");
         for (name, origin) in TENANTS {
             let id = TenantId::parse(name).unwrap();
             let origins = vec![Origin::parse(origin).unwrap()];
             tenants::create(&stores, &id, origins, TenantSettings::default(), &*moments).await.unwrap();
         }
         let app = Arc::new(App::new(stores, Arc::clone(&moments) as Arc<_>, Limits::default()));
-        let world = Self { app, moments, _directory: directory };
+        let world = Self { app, moments, directory };
         for (name, _) in TENANTS {
             world.api(name, "https://api.example/", |_| {}).await;
             world.machine(name, "worker", &secret_of(name)).await;
             world.grant(name, "worker", "https://api.example/", "read").await;
         }
         world
+    }
+
+    /// Stores on the same database as another process has them: with a cache of its own. SQLite only.
+    pub async fn another_process(&self) -> AnyStores {
+        let directory = self.directory.as_ref().expect("the world is on SQLite");
+        Stores::open(sqlite(directory), sealer()).await.expect("the stores open")
     }
 
     /// The server.

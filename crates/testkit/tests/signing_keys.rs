@@ -96,3 +96,30 @@ async fn a_previous_key_leaves_when_every_token_that_it_signed_has_expired() {
         .unwrap();
     assert_eq!(published(&jwks(&world).await), 3, "current, next, and the previous one of just now");
 }
+
+#[tokio::test]
+async fn an_api_of_another_process_is_signed_for_though_its_key_is_not_in_the_cache_yet() {
+    use authd::administration::resource_servers::{NewResourceServer, create};
+    use authd::administration::{client_grants, client_grants::Granted};
+    let world = World::new(On::Sqlite).await;
+    // The keys as they are now are in the cache.
+    token(&world).await;
+    let other = world.another_process().await.tenant(&records::TenantId::parse("first").unwrap());
+    let mut new = NewResourceServer::named("New", "urn:new");
+    new.signing_algorithm = SigningAlgorithm::Es256;
+    let api = create(&other, new, world.moments()).await.unwrap();
+    let worker = records::ClientId::parse("worker").unwrap();
+    let subject = records::SubjectType::Client;
+    client_grants::create(&other, &worker, &api.id, subject, &Granted::Everything, world.moments())
+        .await
+        .unwrap();
+    let body = json!({
+        "grant_type": "client_credentials",
+        "client_id": "worker",
+        "client_secret": World::secret("first"),
+        "audience": "urn:new",
+    });
+    let token = world.post("first", "/oauth/token").json(&body).send().await.access_token();
+    assert!(jwt_core::dangerous_inspect(&token).unwrap().0.contains("ES256"));
+    assert!(jwks(&world).await.contains("ES256"));
+}

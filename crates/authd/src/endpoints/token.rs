@@ -7,7 +7,7 @@ use http::request::Parts;
 use http::{StatusCode, header};
 use hyper::body::Body;
 use oauth_grants::{
-    Decision, Granted, Outcome, Params, Presented, TokenError, TokenRequest, TokenResponse, authenticate,
+    Decision, Outcome, Params, Presented, TokenError, TokenRequest, TokenResponse, authenticate,
     client_credentials,
 };
 use policy::OutOfGrantScopes;
@@ -145,7 +145,8 @@ async fn client_credentials(
         // Signing before committing: a signature that fails consumes nothing.
         let answered = match (outcome, &resource_server) {
             (Outcome::Granted(granted), Some(api)) => {
-                let signed = keys.with_signer_of(&api.record, |signer| sign(&granted, signer))??;
+                let tenant = &called.tenant.record.id;
+                let signed = app.keys().sign(app.stores(), tenant, &api.record, &granted).await?;
                 Ok(TokenResponse::new(&granted, signed))
             }
             (Outcome::Granted(_), None) => return Err(Failure::Unsigned("no API to sign for".to_owned())),
@@ -166,8 +167,4 @@ async fn client_credentials(
 
 fn record(client: &Option<Arc<Versioned<Client>>>) -> Option<&Client> {
     client.as_ref().map(|client| &client.record)
-}
-
-fn sign(granted: &Granted<'_>, signer: &jwt_core::Signer) -> Result<String, Failure> {
-    oauth_grants::issue::access_token(granted, signer).map_err(|error| Failure::Unsigned(error.to_string()))
 }
