@@ -54,7 +54,6 @@ const ROOMS: &[Room] = &[
         name: "authd",
         ours: &["jwt-core", "oauth-grants", "policy", "records", "resource-server", "store", "store-sqlite"],
         foreign: &[
-            "arc-swap",
             "bytes",
             "clap",
             "futures-util",
@@ -64,8 +63,6 @@ const ROOMS: &[Room] = &[
             "hyper",
             "hyper-util",
             "jiff",
-            "matchit",
-            "quick_cache",
             "rcgen",
             "rlimit",
             "rustls",

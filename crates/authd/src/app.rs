@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use http::request::Parts;
 use http::{Request, StatusCode, header};
 use hyper::body::Body;
-use records::{Origin, Scheme, Tenant, TenantId, Versioned};
+use records::{ClientId, Origin, Scheme, Tenant, TenantId, Versioned};
 
 use crate::backend::{AnyBackend, AnyStore, AnyStores};
 use crate::endpoints;
@@ -17,7 +17,7 @@ use crate::failure::Failure;
 use crate::http::limits::Limits;
 use crate::http::request::origin_of;
 use crate::http::response::{Answer, refusal, with_header};
-use crate::http::router::{self, Endpoint};
+use crate::http::router::{self, Endpoint, Route};
 use crate::keys::Keys;
 use crate::moment::{Moments, Stopwatch};
 
@@ -47,7 +47,7 @@ pub struct Trace {
     /// The tenant.
     pub tenant: Option<TenantId>,
     /// The client, once it is one that exists.
-    pub client_id: Option<String>,
+    pub client_id: Option<ClientId>,
     /// The grant type, once it is one that exists.
     pub grant_type: Option<&'static str>,
     /// Why the request was refused: finer than what the answer says.
@@ -131,8 +131,10 @@ impl App {
         let mut trace = Trace::default();
         // Only a path and a method that we know are logged: any other is somebody else's text.
         let method = router::method_name(request.method());
-        let path = router::route(request.uri().path()).map_or("-", |route| route.path);
-        let answered = AssertUnwindSafe(self.dispatch(request, scheme, &mut trace)).catch_unwind().await;
+        let route = router::route(request.uri().path());
+        let path = route.map_or("-", |route| route.path);
+        let answered =
+            AssertUnwindSafe(self.dispatch(request, route, scheme, &mut trace)).catch_unwind().await;
         let answer = match answered {
             Ok(answer) => answer,
             Err(_panic) => {
@@ -145,7 +147,8 @@ impl App {
             }
         };
         let status = answer.status().as_u16();
-        let (tenant, client_id) = (trace.tenant.as_ref().map(TenantId::as_str), trace.client_id.as_deref());
+        let (tenant, client_id) =
+            (trace.tenant.as_ref().map(TenantId::as_str), trace.client_id.as_ref().map(ClientId::as_str));
         let microseconds = watch.microseconds();
         let (grant_type, refused) = (trace.grant_type, trace.refused.as_deref());
         if status >= 500 {
@@ -176,7 +179,13 @@ impl App {
         answer
     }
 
-    async fn dispatch<B>(&self, request: Request<B>, scheme: Scheme, trace: &mut Trace) -> Answer
+    async fn dispatch<B>(
+        &self,
+        request: Request<B>,
+        route: Option<&Route>,
+        scheme: Scheme,
+        trace: &mut Trace,
+    ) -> Answer
     where
         B: Body<Data = Bytes> + Send,
         B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
@@ -185,7 +194,7 @@ impl App {
         if target > self.limits.target_bytes {
             return refusal(StatusCode::URI_TOO_LONG, "invalid_request", "The request's target is too long.");
         }
-        let Some(route) = router::route(request.uri().path()) else {
+        let Some(route) = route else {
             return refusal(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path.");
         };
         if !route.methods.contains(request.method()) {
@@ -211,8 +220,8 @@ impl App {
         let answered = match route.endpoint {
             Endpoint::Token => endpoints::token::respond(self, &called, &parts, body, trace).await,
             Endpoint::Jwks => endpoints::jwks::respond(self, &called).await,
-            Endpoint::OpenIdConfiguration => endpoints::discovery::openid(self, &called).await,
-            Endpoint::OauthAuthorizationServer => endpoints::discovery::oauth(self, &called).await,
+            Endpoint::OpenIdConfiguration => Ok(endpoints::discovery::openid(&called)),
+            Endpoint::OauthAuthorizationServer => Ok(endpoints::discovery::oauth(&called)),
             Endpoint::Live | Endpoint::Ready => Ok(endpoints::health::live()),
         };
         answered.unwrap_or_else(|failure| unavailable(&failure, trace))

@@ -24,7 +24,6 @@ pub struct TenantKeys {
     secret_digest_key: SecretDigestKey,
     signers: Vec<(SigningAlgorithm, TokenDialect, Signer)>,
     jwks: Bytes,
-    algorithms: Vec<SigningAlgorithm>,
 }
 
 /// Every tenant's keys.
@@ -49,18 +48,19 @@ impl Keys {
         Ok(keys)
     }
 
-    /// Signs what was granted with the key that the API's tokens are signed with.
+    /// Signs what was granted with the key that the API's tokens are signed with; `keys` are the tenant's, as loaded.
     ///
     /// An API that another process made with the first key of its algorithm may be seen here before that key is: the
     /// keys were in the cache and the API was not. So before a key is said to be missing the cache is refreshed.
     pub async fn sign(
         &self,
+        keys: &TenantKeys,
         stores: &AnyStores,
         tenant: &TenantId,
         resource_server: &ResourceServer,
         granted: &Granted<'_>,
     ) -> Result<String, Failure> {
-        if let Some(signed) = self.of(stores, tenant).await?.sign(resource_server, granted)? {
+        if let Some(signed) = keys.sign(resource_server, granted)? {
             return Ok(signed);
         }
         stores.refresh().await?;
@@ -74,7 +74,6 @@ impl TenantKeys {
     fn load(source: SigningKeys, secret_digest_key: SecretDigestKey) -> Result<Self, Failure> {
         let mut signers: Vec<(SigningAlgorithm, TokenDialect, Signer)> = Vec::new();
         let mut published = Vec::new();
-        let mut algorithms = Vec::new();
         // The newest current key of an algorithm signs, should there be two; the id settles a tie.
         let mut records: Vec<&SigningKey> = source.iter().map(|versioned| &versioned.record).collect();
         records.sort_by(|a, b| b.state_since.cmp(&a.state_since).then_with(|| a.id.cmp(&b.id)));
@@ -89,10 +88,10 @@ impl TenantKeys {
             )
             .map_err(|error| failed(&error))?;
             published.extend(key.verifying_key().to_jwk(Some(record.id.as_str())));
-            if record.state != KeyState::Current || algorithms.contains(&record.algorithm) {
+            let signs = signers.iter().any(|(algorithm, ..)| *algorithm == record.algorithm);
+            if record.state != KeyState::Current || signs {
                 continue;
             }
-            algorithms.push(record.algorithm);
             for dialect in [TokenDialect::Auth0, TokenDialect::Rfc9068] {
                 let signer = Signer::new(key.clone(), token_type(dialect), Some(record.id.as_str()))
                     .map_err(|error| failed(&error))?;
@@ -100,8 +99,7 @@ impl TenantKeys {
             }
         }
         let jwks = Bytes::from(JwkSet::from_keys(published).to_json());
-        algorithms.sort_unstable();
-        Ok(Self { source, secret_digest_key, signers, jwks, algorithms })
+        Ok(Self { source, secret_digest_key, signers, jwks })
     }
 
     /// The published set: every key but revoked ones, public members only.
@@ -112,11 +110,6 @@ impl TenantKeys {
     /// The key of the digests of the tenant's client secrets.
     pub fn secret_digest_key(&self) -> &SecretDigestKey {
         &self.secret_digest_key
-    }
-
-    /// The asymmetric algorithms that have a current key.
-    pub fn algorithms(&self) -> &[SigningAlgorithm] {
-        &self.algorithms
     }
 
     /// Signs with the key that this API's tokens are signed with; `None` where the tenant has none of its algorithm.

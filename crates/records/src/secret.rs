@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// A secret that is text, such as a presented client secret or an API's HS256 signing secret.
 #[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
@@ -39,11 +39,6 @@ impl SecretBytes {
     /// The secret itself. Each caller is a place to audit.
     pub fn expose(&self) -> &[u8] {
         &self.0
-    }
-
-    /// A copy that is wiped when dropped.
-    pub fn to_zeroizing(&self) -> Zeroizing<Vec<u8>> {
-        Zeroizing::new(self.0.clone())
     }
 }
 

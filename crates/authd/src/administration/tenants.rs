@@ -2,7 +2,7 @@
 
 use records::{
     ApiIdentifier, ClientPolicy, Lifetime, Origin, ResourceServer, ResourceServerId, SigningAlgorithm,
-    Tenant, TenantId, TenantSettings, TokenDialect, UserPolicy, Version, Versioned, Write,
+    Tenant, TenantId, TenantSettings, TokenDialect, UserPolicy, Write,
 };
 use store::CommitError;
 
@@ -90,8 +90,7 @@ pub async fn update(
                 return Err(Refusal::Exists(format!("{origin} belongs to the tenant {}", other.record.id)));
             }
         }
-        let relied_on = Versioned { record: present.record.clone(), version: Version(present.version.0) };
-        match directory.commit(vec![Write::ReplaceTenant(relied_on, next.clone())]).await {
+        match directory.commit(vec![Write::ReplaceTenant((*present).clone(), next.clone())]).await {
             Ok(()) => return Ok(next),
             Err(CommitError::Conflict) => {}
             Err(error) => return Err(error.into()),

@@ -49,14 +49,14 @@ fn cell(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),
         // What others named must not steer the terminal of who reads it.
-        Value::String(text) => text
-            .chars()
-            .flat_map(|c| {
-                if c.is_control() { c.escape_default().to_string() } else { c.to_string() }
-                    .chars()
-                    .collect::<Vec<_>>()
-            })
-            .collect(),
+        Value::String(text) => text.chars().fold(String::with_capacity(text.len()), |mut shown, c| {
+            if c.is_control() {
+                shown.extend(c.escape_default())
+            } else {
+                shown.push(c)
+            }
+            shown
+        }),
         Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(" "),
         other => other.to_string(),
     }

@@ -4,21 +4,20 @@ use bytes::Bytes;
 use http::{StatusCode, header};
 use oauth_grants::metadata;
 
-use crate::app::{App, Called};
-use crate::failure::Failure;
+use crate::app::Called;
 use crate::http::response::{Answer, Caching, json, with_header};
 
 /// How long others may keep the documents.
 const MAX_AGE: u32 = 300;
 
 /// `/.well-known/openid-configuration`
-pub async fn openid(_app: &App, called: &Called) -> Result<Answer, Failure> {
-    Ok(document(metadata::openid_configuration(&called.origin)))
+pub fn openid(called: &Called) -> Answer {
+    document(metadata::openid_configuration(&called.origin))
 }
 
 /// `/.well-known/oauth-authorization-server`
-pub async fn oauth(_app: &App, called: &Called) -> Result<Answer, Failure> {
-    Ok(document(metadata::oauth_authorization_server(&called.origin)))
+pub fn oauth(called: &Called) -> Answer {
+    document(metadata::oauth_authorization_server(&called.origin))
 }
 
 fn document(body: impl Into<Bytes>) -> Answer {

@@ -114,14 +114,14 @@ async fn client_credentials(
                     Some(_) => called.store.client_uncached(presented.client_id()).await?,
                     None => None,
                 };
-                trace.client_id = record(&fresh).map(|client| client.id.to_string());
+                trace.client_id = record(&fresh).map(|client| client.id.clone());
                 match authenticate(presented, record(&fresh), keys.secret_digest_key(), moment.now) {
                     Ok(client) => client,
                     Err(refusal) => return Ok(Err(refusal.into())),
                 }
             }
         };
-        trace.client_id = Some(client.client().id.to_string());
+        trace.client_id = Some(client.client().id.clone());
         let resource_server = match client_credentials::resource_server(request, settings, &called.origin) {
             Some(identifier) => called.store.resource_server_by_identifier(&identifier).await?,
             None => None,
@@ -146,7 +146,7 @@ async fn client_credentials(
         let answered = match (outcome, &resource_server) {
             (Outcome::Granted(granted), Some(api)) => {
                 let tenant = &called.tenant.record.id;
-                let signed = app.keys().sign(app.stores(), tenant, &api.record, &granted).await?;
+                let signed = app.keys().sign(&keys, app.stores(), tenant, &api.record, &granted).await?;
                 Ok(TokenResponse::new(&granted, signed))
             }
             (Outcome::Granted(_), None) => return Err(Failure::Unsigned("no API to sign for".to_owned())),
