@@ -1,6 +1,6 @@
 //! Applications, in the RFC's word clients (RFC 6749 §2; RFC 7591 §2).
 
-use crate::{ClientId, Lifetime, SecretDigest, UnixTime};
+use crate::{ClientId, Lifetime, SecretDigest, SecretText, SigningAlgorithm, UnixTime};
 
 /// What kind of application it is; decides defaults, never rights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,6 +126,16 @@ pub struct Client {
     pub refresh_token_rotation: RotationType,
     /// How long the immediately previous refresh token is still answered.
     pub refresh_token_leeway: Lifetime,
+    /// How its ID tokens are signed: `RS256`, or `HS256` with its own secret. No other.
+    pub id_token_algorithm: SigningAlgorithm,
+    /// How long its ID tokens live.
+    pub id_token_lifetime: Lifetime,
+    /// The secret itself, for a client whose ID tokens it signs; such a client alone. Sealed at rest.
+    pub id_token_secret: Option<SecretText>,
+    /// Skips the confirmation for callbacks that show nothing of their owner; `None` as the tenant says.
+    pub skip_non_verifiable_callback_uri_confirmation_prompt: Option<bool>,
+    /// Its picture on our pages: an `https` address, or none.
+    pub logo_uri: Option<String>,
     /// When it was made.
     pub created_at: UnixTime,
 }

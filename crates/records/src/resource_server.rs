@@ -126,6 +126,8 @@ pub struct ApiScope {
     pub value: ScopeToken,
     /// Its meaning for people; may be empty.
     pub description: String,
+    /// Whether people may leave it out when they consent to the rest.
+    pub is_optional: bool,
 }
 
 /// An API that is registered with a tenant.

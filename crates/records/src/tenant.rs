@@ -1,6 +1,6 @@
 //! Tenants: who is served at which origins, and what holds for the whole of it.
 
-use crate::{Origin, TenantId, UnixTime};
+use crate::{ConnectionName, Lifetime, Origin, TenantId, UnixTime};
 
 /// How errors at the token endpoint are spelled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -10,6 +10,37 @@ pub enum ErrorProfile {
     Auth0,
     /// RFC 6749 §5.2.
     Rfc6749,
+}
+
+/// Whether a first-party application's callback shows whose it is, so that an API may skip consent for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VerifiableCallbacks {
+    /// As Auth0 until 2018: not where the callback is on localhost or 127.0.0.1, nor where any registered one is on
+    /// localhost, nor with a custom scheme.
+    Era,
+    /// As Auth0 today: the API's setting alone decides; a confirmation of its own covers callbacks that show nothing.
+    #[default]
+    Later,
+}
+
+/// What a new application gets where its maker says nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ClientDefaults {
+    /// As at Auth0: browsers' applications may use the implicit grant; a callback may have `*` for one label of its host.
+    #[default]
+    Auth0,
+    /// As RFC 9700 wants: no implicit grant unless asked for, no wildcards at all.
+    Strict,
+}
+
+/// How `updated_at` stands in ID tokens and userinfo answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UpdatedAt {
+    /// Seconds (OpenID Connect Core 1.0 §5.1).
+    #[default]
+    Numeric,
+    /// ISO 8601, as Auth0 answers.
+    Iso8601,
 }
 
 /// What an administrator chose for the whole tenant.
@@ -25,6 +56,22 @@ pub struct TenantSettings {
     pub always_return_scope: bool,
     /// Skips the extra confirmation for callbacks whose owner cannot be verified (custom schemes, loopback).
     pub skip_non_verifiable_callback_uri_confirmation_prompt: bool,
+    /// The connection that `password` grants and login pages without a `connection` use.
+    pub default_directory: Option<ConnectionName>,
+    /// How long a session lives at most.
+    pub session_lifetime: Lifetime,
+    /// How long a session lives unused.
+    pub idle_session_lifetime: Lifetime,
+    /// Whether consent dialogs show the scopes' descriptions instead of their names.
+    pub use_scope_descriptions_for_consent: bool,
+    /// Which callbacks show whose they are.
+    pub verifiable_callbacks: VerifiableCallbacks,
+    /// Whether authorization responses name the issuer (RFC 9207).
+    pub authorization_response_iss_parameter_supported: bool,
+    /// What new applications get.
+    pub client_defaults: ClientDefaults,
+    /// How `updated_at` is spelled.
+    pub updated_at: UpdatedAt,
 }
 
 impl Default for TenantSettings {
@@ -35,6 +82,14 @@ impl Default for TenantSettings {
             error_profile: ErrorProfile::Auth0,
             always_return_scope: true,
             skip_non_verifiable_callback_uri_confirmation_prompt: false,
+            default_directory: None,
+            session_lifetime: Lifetime(168 * 3600),
+            idle_session_lifetime: Lifetime(72 * 3600),
+            use_scope_descriptions_for_consent: false,
+            verifiable_callbacks: VerifiableCallbacks::Later,
+            authorization_response_iss_parameter_supported: true,
+            client_defaults: ClientDefaults::Auth0,
+            updated_at: UpdatedAt::Numeric,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! What a decision wants written: typed, each naming what it relied on.
 
-use crate::{Client, ClientGrant, ResourceServer, SeenJti, SigningKey, Tenant};
+use crate::{
+    AdministrativeConsent, AuthorizationCode, Client, ClientGrant, Connection, ConsentRecord, ConsumedHandle,
+    LoginAttempts, ResourceServer, SeenJti, Session, SigningKey, Tenant, User, UserGrant,
+};
 
 /// Counts a row's changes; never the same twice for one key, not even after it was deleted and made again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -15,7 +18,7 @@ pub struct Versioned<T> {
     pub version: Version,
 }
 
-/// One change. A commit takes several and makes all of them or none.
+/// One change, or one reliance. A commit takes several and makes all of them or none.
 ///
 /// *Create* relies on the absence of the record and of every unique name it claims; *Replace* and *Delete* rely on
 /// the version they name. Where something else was written meanwhile the commit is a conflict: load and decide again.
@@ -56,4 +59,61 @@ pub enum Write {
     ReplaceSigningKey(Versioned<SigningKey>, SigningKey),
     /// Remembers an assertion; relies on its not having been seen.
     InsertJti(SeenJti),
+    /// A new connection.
+    CreateConnection(Connection),
+    /// A connection's new state.
+    ReplaceConnection(Versioned<Connection>, Connection),
+    /// Removes a connection. Its people are removed before.
+    DeleteConnection(Versioned<Connection>),
+    /// A new person, with login names that nobody else in the connection has. Relies on the connection, and advances
+    /// its version, so that it cannot cross the connection's removal.
+    CreateUser(User, Versioned<Connection>),
+    /// A person's new state; may claim and release login names. The connection cannot change.
+    ReplaceUser(Versioned<User>, User),
+    /// Removes a person. Sessions and grants are removed by writes of their own.
+    DeleteUser(Versioned<User>),
+    /// A new session.
+    CreateSession(Session),
+    /// A session's new state.
+    ReplaceSession(Versioned<Session>, Session),
+    /// Ends a session.
+    DeleteSession(Versioned<Session>),
+    /// What a person allowed an application for the first time on this audience.
+    CreateUserGrant(UserGrant),
+    /// What a person allows now. What it is unique on cannot change.
+    ReplaceUserGrant(Versioned<UserGrant>, UserGrant),
+    /// Withdraws what a person allowed.
+    DeleteUserGrant(Versioned<UserGrant>),
+    /// Keeps what was shown and chosen.
+    RecordConsent(ConsentRecord),
+    /// What an administrator allows for the first time on this application and API. Relies on both, and advances their
+    /// versions, so that it cannot cross their removal.
+    CreateAdministrativeConsent {
+        /// The consent.
+        consent: AdministrativeConsent,
+        /// The application it names.
+        client: Versioned<Client>,
+        /// The API it names.
+        resource_server: Versioned<ResourceServer>,
+    },
+    /// What an administrator allows now. What it is unique on cannot change.
+    ReplaceAdministrativeConsent(Versioned<AdministrativeConsent>, AdministrativeConsent),
+    /// Withdraws what an administrator allowed.
+    DeleteAdministrativeConsent(Versioned<AdministrativeConsent>),
+    /// A new authorization code.
+    IssueCode(AuthorizationCode),
+    /// A code is used; relies on its being as it was read, that is unused.
+    RedeemCode(Versioned<AuthorizationCode>, AuthorizationCode),
+    /// Counts an attempt to log in before it is verified; relies on no other having been counted meanwhile.
+    ReserveAttempt(Option<Versioned<LoginAttempts>>, LoginAttempts),
+    /// Forgets failed attempts after a success.
+    ClearAttempts(Versioned<LoginAttempts>),
+    /// Uses a sealed handle up; relies on its not having been used.
+    ConsumeHandle(ConsumedHandle),
+    /// Changes nothing; relies on the person's record being as it was read.
+    RelyOnUser(Versioned<User>),
+    /// Changes nothing; relies on the session being as it was read.
+    RelyOnSession(Versioned<Session>),
+    /// Changes nothing; relies on the grant being as it was read.
+    RelyOnUserGrant(Versioned<UserGrant>),
 }

@@ -42,6 +42,11 @@ fn client(id: &str) -> Client {
         allowed_logout_urls: Vec::new(),
         refresh_token_rotation: RotationType::Rotating,
         refresh_token_leeway: Lifetime(10),
+        id_token_algorithm: records::SigningAlgorithm::Rs256,
+        id_token_lifetime: Lifetime(36_000),
+        id_token_secret: None,
+        skip_non_verifiable_callback_uri_confirmation_prompt: None,
+        logo_uri: None,
         created_at: UnixTime(1),
     }
 }

@@ -23,9 +23,26 @@ pub enum Kind {
     SigningKey,
     /// An assertion that was seen.
     SeenJti,
-    /// Not a record: lets the laws test [`Retention::Slices`] before the first record of that retention exists.
-    #[doc(hidden)]
-    Law,
+    /// A connection.
+    Connection,
+    /// A person.
+    User,
+    /// The unique name row of a name that somebody logs in with.
+    UserLogin,
+    /// A browser in which somebody is logged in.
+    Session,
+    /// What a person allowed an application.
+    UserGrant,
+    /// What a person was shown and chose.
+    ConsentRecord,
+    /// What an administrator allowed in people's place.
+    AdministrativeConsent,
+    /// An authorization code.
+    AuthorizationCode,
+    /// Counted attempts to log in.
+    LoginAttempts,
+    /// A sealed handle that was used up.
+    ConsumedHandle,
 }
 
 /// When rows of a kind leave.
@@ -60,24 +77,32 @@ pub struct KindRow {
 pub const KINDS: &[KindRow] = &[
     configuration(Kind::Tenant, "tenant"),
     configuration(Kind::TenantOrigin, "tenant_origin"),
-    KindRow {
-        kind: Kind::RootSecret,
-        name: "root_secret",
-        retention: Retention::Kept,
-        is_configuration: false,
-    },
+    row(Kind::RootSecret, "root_secret", Retention::Kept),
     configuration(Kind::Client, "client"),
     configuration(Kind::ResourceServer, "resource_server"),
     configuration(Kind::ResourceServerIdentifier, "resource_server_identifier"),
     configuration(Kind::ClientGrant, "client_grant"),
     configuration(Kind::ClientGrantUnique, "client_grant_unique"),
     configuration(Kind::SigningKey, "signing_key"),
-    KindRow { kind: Kind::SeenJti, name: "seen_jti", retention: Retention::Ring, is_configuration: false },
-    LAW,
+    row(Kind::SeenJti, "seen_jti", Retention::Ring),
+    configuration(Kind::Connection, "connection"),
+    row(Kind::User, "user", Retention::Kept),
+    row(Kind::UserLogin, "user_login", Retention::Kept),
+    row(Kind::Session, "session", Retention::Slices),
+    row(Kind::UserGrant, "user_grant", Retention::Kept),
+    row(Kind::ConsentRecord, "consent_record", Retention::Slices),
+    configuration(Kind::AdministrativeConsent, "administrative_consent"),
+    row(Kind::AuthorizationCode, "authorization_code", Retention::Ring),
+    row(Kind::LoginAttempts, "login_attempts", Retention::Ring),
+    LAST,
 ];
 
-const LAW: KindRow =
-    KindRow { kind: Kind::Law, name: "law", retention: Retention::Slices, is_configuration: false };
+/// The last kind's line; a test finds a line for each kind.
+const LAST: KindRow = row(Kind::ConsumedHandle, "consumed_handle", Retention::Ring);
+
+const fn row(kind: Kind, name: &'static str, retention: Retention) -> KindRow {
+    KindRow { kind, name, retention, is_configuration: false }
+}
 
 const fn configuration(kind: Kind, name: &'static str) -> KindRow {
     KindRow { kind, name, retention: Retention::Kept, is_configuration: true }
@@ -86,7 +111,7 @@ const fn configuration(kind: Kind, name: &'static str) -> KindRow {
 impl Kind {
     /// The kind's line in [`KINDS`].
     pub fn row(self) -> &'static KindRow {
-        KINDS.get(self as usize).unwrap_or(&LAW)
+        KINDS.get(self as usize).unwrap_or(&LAST)
     }
 
     /// Its name in the database.
@@ -111,7 +136,7 @@ mod tests {
 
     #[test]
     fn the_table_has_one_line_for_each_kind_in_order() {
-        assert_eq!(KINDS.len(), Kind::Law as usize + 1);
+        assert_eq!(KINDS.len(), Kind::ConsumedHandle as usize + 1);
         for (position, row) in KINDS.iter().enumerate() {
             assert_eq!(row.kind as usize, position);
             assert_eq!(row.kind.row().name, row.name);

@@ -157,7 +157,7 @@ fn works<T, E: std::fmt::Display>(outcome: Result<T, E>) -> T {
 }
 
 /// A long-lived kind that is no configuration.
-const LONG: Kind = Kind::Law;
+const LONG: Kind = Kind::Session;
 /// A kept kind that is configuration.
 const CONFIGURATION: Kind = Kind::Client;
 /// A kept kind that is no configuration.

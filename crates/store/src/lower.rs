@@ -1,9 +1,11 @@
 //! Typed writes, lowered once, for every backend, to the primitive: what each relies on and what then is.
 
-use records::{ClientGrant, Origin, Tenant, Version, Versioned, Write};
+use records::{ClientGrant, Origin, Tenant, User, Version, Versioned, Write};
 
 use crate::seal::Sealer;
-use crate::stored::{self, GrantOwner, IdentifierOwner, OriginOwner, Stored, origin_key};
+use crate::stored::{
+    self, GrantOwner, IdentifierOwner, LoginOwner, OriginOwner, Stored, login_key, origin_key,
+};
 use crate::{Becomes, Expect, Kind, Operation, Refused, Space};
 
 /// Lowers a commit.
@@ -107,7 +109,90 @@ impl Lowering<'_> {
                 self.in_tenant(Kind::SeenJti)?;
                 self.create(seen)
             }
+            _ => self.write_of_people(write),
         }
+    }
+
+    /// Writes about people and what they allow.
+    fn write_of_people(&mut self, write: &Write) -> Result<(), Refused> {
+        self.in_tenant(Kind::User)?;
+        match write {
+            Write::CreateConnection(connection) => self.create(connection),
+            Write::ReplaceConnection(old, new) => self.replace(old, new),
+            Write::DeleteConnection(connection) => self.remove(connection),
+            Write::CreateUser(user, connection) => {
+                if user.connection != connection.record.name {
+                    return Err(Refused::IdentityChanged(Kind::User));
+                }
+                self.create(user)?;
+                user.login_names().try_for_each(|name| self.create(&LoginOwner::new(user, &name)))?;
+                self.touch(connection)
+            }
+            Write::ReplaceUser(old, new) => self.replace_user(old, new),
+            Write::DeleteUser(user) => {
+                self.delete(user);
+                for name in user.record.login_names() {
+                    self.release(&LoginOwner::new(&user.record, &name));
+                }
+                Ok(())
+            }
+            Write::CreateSession(session) => self.create(session),
+            Write::ReplaceSession(old, new) => self.replace(old, new),
+            Write::DeleteSession(session) => self.remove(session),
+            Write::CreateUserGrant(grant) => self.create(grant),
+            Write::ReplaceUserGrant(old, new) => self.replace(old, new),
+            Write::DeleteUserGrant(grant) => self.remove(grant),
+            Write::RecordConsent(record) => self.create(record),
+            Write::CreateAdministrativeConsent { consent, client, resource_server } => {
+                if consent.client != client.record.id || consent.resource_server != resource_server.record.id
+                {
+                    return Err(Refused::IdentityChanged(Kind::AdministrativeConsent));
+                }
+                self.create(consent)?;
+                self.touch(client)?;
+                self.touch(resource_server)
+            }
+            Write::ReplaceAdministrativeConsent(old, new) => self.replace(old, new),
+            Write::DeleteAdministrativeConsent(consent) => self.remove(consent),
+            Write::IssueCode(code) => self.create(code),
+            Write::RedeemCode(old, new) => self.replace(old, new),
+            Write::ReserveAttempt(None, new) => self.create(new),
+            Write::ReserveAttempt(Some(old), new) => self.replace(old, new),
+            Write::ClearAttempts(attempts) => self.remove(attempts),
+            Write::ConsumeHandle(handle) => self.create(handle),
+            Write::RelyOnUser(user) => self.rely_on(user),
+            Write::RelyOnSession(session) => self.rely_on(session),
+            Write::RelyOnUserGrant(grant) => self.rely_on(grant),
+            // Lowered above.
+            _ => Ok(()),
+        }
+    }
+
+    fn replace_user(&mut self, old: &Versioned<User>, new: &User) -> Result<(), Refused> {
+        if old.record.connection != new.connection {
+            return Err(Refused::IdentityChanged(Kind::User));
+        }
+        self.replace(old, new)?;
+        for name in old.record.login_names().filter(|name| new.login_names().all(|kept| kept != *name)) {
+            let key = login_key(&old.record.connection, &name);
+            self.push(Kind::UserLogin, key, Expect::Covered, Becomes::Delete, false);
+        }
+        for name in new.login_names().filter(|name| old.record.login_names().all(|had| had != *name)) {
+            self.create(&LoginOwner::new(new, &name))?;
+        }
+        Ok(())
+    }
+
+    fn remove<T: Stored>(&mut self, record: &Versioned<T>) -> Result<(), Refused> {
+        self.delete(record);
+        Ok(())
+    }
+
+    /// Checks the record's version and writes nothing.
+    fn rely_on<T: Stored>(&mut self, record: &Versioned<T>) -> Result<(), Refused> {
+        let expect = Expect::Version(record.version);
+        self.push(T::KIND, record.record.key(), expect, Becomes::Keep, false);
+        Ok(())
     }
 
     fn replace_tenant(&mut self, old: &Versioned<Tenant>, new: &Tenant) -> Result<(), Refused> {
@@ -181,14 +266,40 @@ impl Lowering<'_> {
             let other = &lowered.operation;
             other.kind == kind && other.key == operation.key && other.expect == expect && is_put(other)
         });
+        if operation.becomes == Becomes::Keep {
+            // A change of the same row at the same version relies on it already.
+            let covers = |lowered: &Lowered| {
+                let other = &lowered.operation;
+                other.kind == kind && other.key == operation.key && other.expect == expect
+            };
+            if !self.operations.iter().any(covers) {
+                self.operations.push(Lowered { operation, is_touch });
+            }
+            return;
+        }
         match same {
             Some(_) if is_put(&operation) && is_touch => {}
             Some(lowered) if is_put(&operation) && lowered.is_touch => {
                 *lowered = Lowered { operation, is_touch }
             }
             Some(lowered) if lowered.operation == operation => {}
-            _ => self.operations.push(Lowered { operation, is_touch }),
+            _ => match self.keep_of(&operation) {
+                Some(kept) => *kept = Lowered { operation, is_touch },
+                None => self.operations.push(Lowered { operation, is_touch }),
+            },
         }
+    }
+}
+
+impl Lowering<'_> {
+    /// A reliance on the row that this operation changes, at the same version.
+    fn keep_of(&mut self, operation: &Operation) -> Option<&mut Lowered> {
+        self.operations.iter_mut().find(|lowered| {
+            let other = &lowered.operation;
+            other.becomes == Becomes::Keep
+                && (other.kind, &other.key, other.expect)
+                    == (operation.kind, &operation.key, operation.expect)
+        })
     }
 }
 

@@ -15,8 +15,8 @@ use crate::{Backend, CommitError, IndexEntry, Key, Space, Stores, Unavailable, l
 /// A view on one tenant's records. Nothing that it returns or changes is another tenant's. Clones share their stores.
 #[derive(Clone, Debug)]
 pub struct Store<B> {
-    stores: Stores<B>,
-    space: Space,
+    pub(crate) stores: Stores<B>,
+    pub(crate) space: Space,
 }
 
 /// Which client grants to list.

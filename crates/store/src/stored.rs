@@ -1,28 +1,38 @@
 //! Stored forms: how each record stands in its row, as versioned JSON with its secrets sealed.
 //!
-//! A form that gains or loses a member gets a new number. A member that this server does not know is refused, not
-//! skipped: it would be lost when the row is written back.
+//! A form that gains a member gets a new number; older numbers are still read, the member then having its default. A
+//! member that this server does not know is refused, not skipped: it would be lost when the row is written back.
 
+mod authorization_code;
 mod client;
 mod client_grant;
+mod connection;
+mod consent;
+mod consumed_handle;
+mod login_attempts;
 mod resource_server;
 mod root_secret;
 mod seen_jti;
+mod session;
 mod signing_key;
 mod tenant;
 mod unique;
+mod user;
 
 pub(crate) use client_grant::{BY_CLIENT, BY_RESOURCE_SERVER};
+pub(crate) use consent::{BY_ID, administrative_consent_key, user_grant_key};
 pub(crate) use root_secret::RootSecret;
+pub(crate) use session::BY_USER;
 pub(crate) use unique::{
     GrantOwner, IdentifierOwner, OriginOwner, grant_unique_key, identifier_key, origin_key,
 };
+pub(crate) use user::{BY_CONNECTION, LoginOwner, login_key};
 
 use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use records::{Invalid, UnixTime, Versioned};
+use records::{Invalid, SecretText, UnixTime, Versioned};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
@@ -30,13 +40,13 @@ use zeroize::Zeroizing;
 use crate::seal::{Place, SealError, Sealer};
 use crate::{Becomes, IndexEntry, Key, Kind, Refused, Row, Space, Unavailable};
 
-/// The number of the forms that this server writes, and the only one that it reads.
-const FORM: u32 = 1;
-
 /// A record that has a row.
 pub(crate) trait Stored: Sized {
     /// Its kind.
     const KIND: Kind;
+
+    /// The number of the form that this server writes. It reads this one and all before it.
+    const FORM: u32 = 1;
 
     /// The JSON of the row's body.
     type Form: Serialize + DeserializeOwned;
@@ -100,6 +110,14 @@ impl Seals<'_> {
         opened.map_err(|error| Unreadable(format!("has a {field} that {error}")))
     }
 
+    /// The secret as text.
+    pub(crate) fn open_text(&self, field: &'static str, text: &str) -> Result<SecretText, Unreadable> {
+        let mut opened = self.open(field, text)?;
+        String::from_utf8(std::mem::take(&mut *opened))
+            .map(SecretText::new)
+            .map_err(|_| Unreadable(format!("has a {field} that is not text")))
+    }
+
     fn place(&self, field: &'static str) -> Place<'_> {
         Place { space: self.space, kind: self.kind, key: self.key, field }
     }
@@ -131,14 +149,15 @@ pub(crate) fn read<T: Stored>(sealer: &Sealer, space: &Space, row: Row) -> Resul
 fn parse<T: Stored>(sealer: &Sealer, space: &Space, key: &Key, body: &str) -> Result<T, Unreadable> {
     let Number { v } = serde_json::from_str(body)
         .map_err(|_| Unreadable::because("is not a JSON object with a form number"))?;
-    if v != FORM {
+    if v == 0 || v > T::FORM {
         return Err(Unreadable(format!(
-            "has the form {v}, this server knows {FORM}: it was written by another version of authd"
+            "has the form {v}, this server knows up to {}: it was written by a newer version of authd",
+            T::FORM
         )));
     }
     let form = serde_json::from_str(body).map_err(|error| {
         // The error's own text may quote a value, and a value may be a secret.
-        Unreadable(format!("does not have the form {FORM} (column {})", error.column()))
+        Unreadable(format!("does not have the form {v} (column {})", error.column()))
     })?;
     let record: T = T::from_form(form, &Seals { sealer, space, kind: T::KIND, key })?;
     if record.key() != *key {

@@ -57,6 +57,11 @@ fn client(id: &str) -> Client {
         allowed_logout_urls: Vec::new(),
         refresh_token_rotation: RotationType::Rotating,
         refresh_token_leeway: Lifetime(0),
+        id_token_algorithm: records::SigningAlgorithm::Rs256,
+        id_token_lifetime: Lifetime(36_000),
+        id_token_secret: None,
+        skip_non_verifiable_callback_uri_confirmation_prompt: None,
+        logo_uri: None,
         created_at: UnixTime(1),
     }
 }
@@ -253,4 +258,85 @@ fn an_overlong_key_is_refused_by_its_kind() {
         expires_at: UnixTime(5),
     };
     assert_eq!(lowered(&acme(), &[Write::InsertJti(seen)]), Err(Refused::KeyTooLong(Kind::SeenJti)));
+}
+
+mod people {
+    use super::*;
+    use records::{Connection, ConnectionName, Email, EnabledClients, Profile, UserId, Username};
+
+    fn connection() -> Versioned<Connection> {
+        let name = ConnectionName::parse("people").unwrap();
+        let record = Connection { name, enabled_clients: EnabledClients::All, created_at: UnixTime(1) };
+        Versioned { record, version: Version(3) }
+    }
+
+    fn user(email: Option<&str>, username: Option<&str>) -> User {
+        User {
+            id: UserId::parse("auth0|1").unwrap(),
+            connection: connection().record.name,
+            email: email.map(|text| Email::parse(text).unwrap()),
+            email_verified: false,
+            username: username.map(|text| Username::parse(text).unwrap()),
+            password_hash: None,
+            profile: Profile::default(),
+            is_blocked: false,
+            created_at: UnixTime(1),
+            updated_at: UnixTime(1),
+        }
+    }
+
+    #[test]
+    fn a_new_person_claims_every_login_name_and_relies_on_the_connection() {
+        let writes = [Write::CreateUser(user(Some("A@b.c"), Some("Ada")), connection())];
+        let expected = [
+            (Kind::User, "auth0|1".to_owned(), Expect::Absent, 'P'),
+            (Kind::UserLogin, "people/a@b.c".to_owned(), Expect::Absent, 'P'),
+            (Kind::UserLogin, "people/ada".to_owned(), Expect::Absent, 'P'),
+            (Kind::Connection, "people".to_owned(), Expect::Version(Version(3)), 'P'),
+        ];
+        assert_eq!(lowered(&acme(), &writes).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_changed_person_releases_and_claims_what_changed_and_nothing_else() {
+        let old = Versioned { record: user(Some("a@b.c"), Some("ada")), version: Version(5) };
+        let writes = [Write::ReplaceUser(old.clone(), user(Some("new@b.c"), Some("ada")))];
+        let expected = [
+            (Kind::User, "auth0|1".to_owned(), Expect::Version(Version(5)), 'P'),
+            (Kind::UserLogin, "people/a@b.c".to_owned(), Expect::Covered, 'D'),
+            (Kind::UserLogin, "people/new@b.c".to_owned(), Expect::Absent, 'P'),
+        ];
+        assert_eq!(lowered(&acme(), &writes).unwrap(), expected);
+
+        let mut moved = user(Some("a@b.c"), None);
+        moved.connection = ConnectionName::parse("others").unwrap();
+        let refused = lowered(&acme(), &[Write::ReplaceUser(old.clone(), moved)]);
+        assert_eq!(refused, Err(Refused::IdentityChanged(Kind::User)));
+
+        let names = lowered(&acme(), &[Write::DeleteUser(old)]).unwrap();
+        assert_eq!(
+            names.iter().filter(|(kind, .., letter)| *kind == Kind::UserLogin && *letter == 'D').count(),
+            2
+        );
+    }
+
+    #[test]
+    fn a_reliance_is_checked_once_and_a_change_at_the_same_version_covers_it() {
+        let old = Versioned { record: user(Some("a@b.c"), None), version: Version(5) };
+        let rely = || Write::RelyOnUser(old.clone());
+        let change = || Write::ReplaceUser(old.clone(), user(Some("a@b.c"), None));
+        let kept = [(Kind::User, "auth0|1".to_owned(), Expect::Version(Version(5)), 'K')];
+        assert_eq!(lowered(&acme(), &[rely(), rely()]).unwrap(), kept);
+        let changed = [(Kind::User, "auth0|1".to_owned(), Expect::Version(Version(5)), 'P')];
+        assert_eq!(lowered(&acme(), &[rely(), change()]).unwrap(), changed);
+        assert_eq!(lowered(&acme(), &[change(), rely()]).unwrap(), changed);
+        let stale = Write::RelyOnUser(Versioned { version: Version(4), ..old.clone() });
+        assert_eq!(lowered(&acme(), &[stale, change()]), Err(Refused::SameRowTwice(Kind::User)));
+    }
+
+    #[test]
+    fn people_do_not_live_in_the_directory() {
+        let refused = lowered(&Space::Directory, &[Write::CreateConnection(connection().record)]);
+        assert_eq!(refused, Err(Refused::WrongSpace(Kind::User)));
+    }
 }

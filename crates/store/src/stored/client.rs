@@ -2,7 +2,7 @@
 
 use records::{
     ApplicationType, Client, ClientId, ClientSecret, GrantType, Lifetime, RotationType, SecretDigest,
-    ThirdPartySecurityMode, TokenEndpointAuthMethod, UnixTime,
+    SecretText, SigningAlgorithm, ThirdPartySecurityMode, TokenEndpointAuthMethod, UnixTime,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,7 +28,30 @@ pub(crate) struct Form {
     refresh_token_rotation: Rotation,
     refresh_token_leeway: u32,
     created_at: u64,
+    // Since form 2:
+    #[serde(default = "id_token_algorithm")]
+    id_token_algorithm: String,
+    #[serde(default = "id_token_lifetime")]
+    id_token_lifetime: u32,
+    /// Sealed.
+    #[serde(default)]
+    id_token_secret: Option<String>,
+    #[serde(default)]
+    skip_non_verifiable_callback_uri_confirmation_prompt: Option<bool>,
+    #[serde(default)]
+    logo_uri: Option<String>,
 }
+
+fn id_token_algorithm() -> String {
+    SigningAlgorithm::Rs256.name().to_owned()
+}
+
+/// Auth0's default: ten hours.
+fn id_token_lifetime() -> u32 {
+    36_000
+}
+
+const SECRET: &str = "id_token_secret";
 
 /// A secret is known by its keyed digest alone, so there is nothing to seal.
 #[derive(Serialize, Deserialize)]
@@ -72,15 +95,16 @@ enum Rotation {
 
 impl Stored for Client {
     const KIND: Kind = Kind::Client;
+    const FORM: u32 = 2;
     type Form = Form;
 
     fn key(&self) -> Key {
         Key::of(&[self.id.as_str()])
     }
 
-    fn to_form(&self, _: &Seals<'_>) -> Result<Form, SealError> {
+    fn to_form(&self, seals: &Seals<'_>) -> Result<Form, SealError> {
         Ok(Form {
-            v: super::FORM,
+            v: Self::FORM,
             id: self.id.to_string(),
             name: self.name.clone(),
             application_type: match self.application_type {
@@ -110,10 +134,20 @@ impl Stored for Client {
             },
             refresh_token_leeway: self.refresh_token_leeway.0,
             created_at: self.created_at.0,
+            id_token_algorithm: self.id_token_algorithm.name().to_owned(),
+            id_token_lifetime: self.id_token_lifetime.0,
+            id_token_secret: self
+                .id_token_secret
+                .as_ref()
+                .map(|secret| seals.seal(SECRET, secret.expose().as_bytes()))
+                .transpose()?,
+            skip_non_verifiable_callback_uri_confirmation_prompt: self
+                .skip_non_verifiable_callback_uri_confirmation_prompt,
+            logo_uri: self.logo_uri.clone(),
         })
     }
 
-    fn from_form(form: Form, _: &Seals<'_>) -> Result<Self, Unreadable> {
+    fn from_form(form: Form, seals: &Seals<'_>) -> Result<Self, Unreadable> {
         let grant_type = |name: &String| GrantType::from_name(name).ok_or(Unreadable::member("grant_type"));
         Ok(Self {
             id: ClientId::parse(&form.id)?,
@@ -145,6 +179,16 @@ impl Stored for Client {
             },
             refresh_token_leeway: Lifetime(form.refresh_token_leeway),
             created_at: UnixTime(form.created_at),
+            id_token_algorithm: SigningAlgorithm::from_name(&form.id_token_algorithm)
+                .ok_or_else(|| Unreadable::member("id_token_algorithm"))?,
+            id_token_lifetime: Lifetime(form.id_token_lifetime),
+            id_token_secret: form
+                .id_token_secret
+                .map(|text| -> Result<SecretText, Unreadable> { seals.open_text(SECRET, &text) })
+                .transpose()?,
+            skip_non_verifiable_callback_uri_confirmation_prompt: form
+                .skip_non_verifiable_callback_uri_confirmation_prompt,
+            logo_uri: form.logo_uri,
         })
     }
 }

@@ -43,7 +43,7 @@ impl Stored for ClientGrant {
 
     fn to_form(&self, _: &Seals<'_>) -> Result<Form, SealError> {
         Ok(Form {
-            v: super::FORM,
+            v: Self::FORM,
             id: self.id.to_string(),
             client: self.client.to_string(),
             resource_server: self.resource_server.to_string(),

@@ -62,6 +62,9 @@ impl Identifier {
 struct Scope {
     value: String,
     description: String,
+    /// Since form 2.
+    #[serde(default)]
+    is_optional: bool,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -76,6 +79,7 @@ const SECRET: &str = "signing_secret";
 
 impl Stored for ResourceServer {
     const KIND: Kind = Kind::ResourceServer;
+    const FORM: u32 = 2;
     type Form = Form;
 
     fn key(&self) -> Key {
@@ -85,7 +89,7 @@ impl Stored for ResourceServer {
     fn to_form(&self, seals: &Seals<'_>) -> Result<Form, SealError> {
         let seal = |secret: &SecretText| seals.seal(SECRET, secret.expose().as_bytes());
         Ok(Form {
-            v: super::FORM,
+            v: Self::FORM,
             id: self.id.to_string(),
             identifier: Identifier::of(&self.identifier),
             name: self.name.clone(),
@@ -155,9 +159,14 @@ fn open_secret(seals: &Seals<'_>, text: &str) -> Result<SecretText, Unreadable> 
 }
 
 fn scope_form(scope: &ApiScope) -> Scope {
-    Scope { value: scope.value.to_string(), description: scope.description.clone() }
+    Scope {
+        value: scope.value.to_string(),
+        description: scope.description.clone(),
+        is_optional: scope.is_optional,
+    }
 }
 
 fn scope_record(form: Scope) -> Result<ApiScope, Unreadable> {
-    Ok(ApiScope { value: ScopeToken::parse(&form.value)?, description: form.description })
+    let value = ScopeToken::parse(&form.value)?;
+    Ok(ApiScope { value, description: form.description, is_optional: form.is_optional })
 }

@@ -39,7 +39,7 @@ impl Stored for RootSecret {
     }
 
     fn to_form(&self, seals: &Seals<'_>) -> Result<Form, SealError> {
-        Ok(Form { v: super::FORM, secret: seals.seal(SECRET, &*self.0)? })
+        Ok(Form { v: Self::FORM, secret: seals.seal(SECRET, &*self.0)? })
     }
 
     fn from_form(form: Form, seals: &Seals<'_>) -> Result<Self, Unreadable> {

@@ -30,7 +30,7 @@ impl Stored for SeenJti {
 
     fn to_form(&self, _: &Seals<'_>) -> Result<Form, SealError> {
         Ok(Form {
-            v: super::FORM,
+            v: Self::FORM,
             client: self.client.to_string(),
             jti: self.jti.clone(),
             expires_at: self.expires_at.0,

@@ -32,7 +32,7 @@ impl Stored for SigningKey {
 
     fn to_form(&self, seals: &Seals<'_>) -> Result<Form, SealError> {
         Ok(Form {
-            v: super::FORM,
+            v: Self::FORM,
             id: self.id.to_string(),
             algorithm: self.algorithm.name().to_owned(),
             private_key: seals.seal(SECRET, self.private_key.expose())?,

@@ -15,6 +15,8 @@ use records::{
 use super::*;
 use crate::SealingKeys;
 
+mod people;
+
 fn sealer() -> Sealer {
     Sealer::new(SealingKeys::new("k1", Zeroizing::new([9; 32])))
 }
@@ -34,7 +36,8 @@ use records::Version;
 
 fn comes_back<T: Stored + PartialEq + fmt::Debug>(record: &T) -> Result<(), TestCaseError> {
     let (row, ..) = stored(record);
-    prop_assert!(row.body.starts_with("{\"v\":1,"), "{}", row.body);
+    let number = format!("{{\"v\":{},", T::FORM);
+    prop_assert!(row.body.starts_with(&number), "{}", row.body);
     let again = read::<T>(&sealer(), &acme(), row).unwrap();
     prop_assert_eq!(&again.record, record);
     prop_assert_eq!(again.version, Version(7));
@@ -79,6 +82,7 @@ fn tenant() -> impl Strategy<Value = Tenant> {
                     error_profile: if auth0 { ErrorProfile::Auth0 } else { ErrorProfile::Rfc6749 },
                     always_return_scope: always,
                     skip_non_verifiable_callback_uri_confirmation_prompt: skip,
+                    ..TenantSettings::default()
                 },
                 created_at,
             }
@@ -128,6 +132,12 @@ fn client() -> impl Strategy<Value = Client> {
             allowed_logout_urls,
             refresh_token_rotation: rotation,
             refresh_token_leeway: Lifetime(leeway),
+            id_token_algorithm: SigningAlgorithm::Hs256,
+            id_token_lifetime: Lifetime(leeway),
+            id_token_secret: (leeway % 2 == 0).then(|| SecretText::new("a client's secret".to_owned())),
+            skip_non_verifiable_callback_uri_confirmation_prompt: [None, Some(true), Some(false)]
+                [leeway as usize % 3],
+            logo_uri: (leeway % 2 == 1).then(|| "https://example.com/logo.png".to_owned()),
             created_at,
         }
     })
@@ -145,7 +155,11 @@ fn scope() -> impl Strategy<Value = ScopeToken> {
 }
 
 fn resource_server() -> impl Strategy<Value = ResourceServer> {
-    let scope = (scope(), text()).prop_map(|(value, description)| ApiScope { value, description });
+    let scope = (scope(), text(), any::<bool>()).prop_map(|(value, description, is_optional)| ApiScope {
+        value,
+        description,
+        is_optional,
+    });
     let policies = (
         select(&[ClientPolicy::DenyAll, ClientPolicy::RequireClientGrant]),
         select(&[UserPolicy::AllowAll, UserPolicy::DenyAll, UserPolicy::RequireClientGrant]),
@@ -296,16 +310,54 @@ fn refusal(row: Row, space: &Space) -> String {
 #[test]
 fn a_form_of_another_version_is_refused_by_its_number() {
     let (row, ..) = stored(&api());
-    let newer = Row { body: row.body.replace("{\"v\":1,", "{\"v\":2,"), ..row };
-    let why = refusal(newer, &acme());
-    assert!(why.contains("resource_server rs1") && why.contains("form 2"), "{why}");
+    for number in [0, 3] {
+        let body = row.body.replace("{\"v\":2,", &format!("{{\"v\":{number},"));
+        let why = refusal(Row { body, ..row.clone() }, &acme());
+        assert!(why.contains("resource_server rs1") && why.contains(&format!("form {number}")), "{why}");
+    }
+}
+
+#[test]
+fn a_row_of_the_form_before_is_read_with_defaults() {
+    let mut record = api();
+    record.scopes = vec![ApiScope {
+        value: ScopeToken::parse("read").unwrap(),
+        description: "Read".to_owned(),
+        is_optional: false,
+    }];
+    let (row, ..) = stored(&record);
+    let body = row.body.replace("{\"v\":2,", "{\"v\":1,").replace(",\"is_optional\":false", "");
+    assert!(!body.contains("is_optional"));
+    let again = read::<ResourceServer>(&sealer(), &acme(), Row { body, ..row }).unwrap().record;
+    assert_eq!(again, record);
+    let row =
+        |name: &str, body: &str| Row { key: Key::of(&[name]), version: Version(1), body: body.to_owned() };
+    let old = row(
+        "acme",
+        r#"{"v":1,"id":"acme","origins":[],"settings":{"friendly_name":"Acme","default_audience":null,
+            "error_profile":"auth0","always_return_scope":true,
+            "skip_non_verifiable_callback_uri_confirmation_prompt":false},"created_at":1}"#,
+    );
+    let tenant = read::<Tenant>(&sealer(), &Space::Directory, old).unwrap().record;
+    let expected = TenantSettings { friendly_name: "Acme".to_owned(), ..TenantSettings::default() };
+    assert_eq!(tenant.settings, expected);
+    let old = row(
+        "c",
+        r#"{"v":1,"id":"c","name":"C","application_type":"native","is_first_party":true,
+            "third_party_security_mode":"strict","grant_types":[],"token_endpoint_auth_method":"none",
+            "secrets":[],"callbacks":[],"web_origins":[],"allowed_logout_urls":[],
+            "refresh_token_rotation":"rotating","refresh_token_leeway":0,"created_at":1}"#,
+    );
+    let client = read::<Client>(&sealer(), &acme(), old).unwrap().record;
+    assert_eq!(client.id_token_algorithm, SigningAlgorithm::Rs256);
+    assert_eq!(client.id_token_lifetime, Lifetime(36_000));
 }
 
 #[test]
 fn a_member_that_is_unknown_missing_or_ill_typed_is_refused_without_being_quoted() {
     let (row, ..) = stored(&api());
     for (from, to) in [
-        ("{\"v\":1,", "{\"v\":1,\"sesame\":1,"),
+        ("{\"v\":2,", "{\"v\":2,\"sesame\":1,"),
         ("\"name\":\"API\",", ""),
         ("\"name\":\"API\",", "\"name\":{\"sesame\":1},"),
         ("\"signing_algorithm\":\"HS256\"", "\"signing_algorithm\":\"sesame\""),
@@ -313,8 +365,8 @@ fn a_member_that_is_unknown_missing_or_ill_typed_is_refused_without_being_quoted
         ("\"signing_secret\":\"s1.k1.", "\"signing_secret\":\"sesame."),
         ("https://api.example.com/", "sesame\\n"),
         ("\"id\":\"rs1\"", "\"id\":\"sesame\""),
-        ("{\"v\":1,", "{\"v\":\"sesame\","),
-        ("{\"v\":1,", "{"),
+        ("{\"v\":2,", "{\"v\":\"sesame\","),
+        ("{\"v\":2,", "{"),
         ("}", ""),
     ] {
         assert!(row.body.contains(from), "{from} in {}", row.body);

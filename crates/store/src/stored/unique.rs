@@ -58,7 +58,7 @@ impl Stored for OriginOwner {
     }
 
     fn to_form(&self, _: &Seals<'_>) -> Result<OriginForm, SealError> {
-        Ok(OriginForm { v: super::FORM, origin: self.origin.to_string(), tenant: self.tenant.to_string() })
+        Ok(OriginForm { v: Self::FORM, origin: self.origin.to_string(), tenant: self.tenant.to_string() })
     }
 
     fn from_form(form: OriginForm, _: &Seals<'_>) -> Result<Self, Unreadable> {
@@ -96,7 +96,7 @@ impl Stored for IdentifierOwner {
 
     fn to_form(&self, _: &Seals<'_>) -> Result<IdentifierForm, SealError> {
         let identifier = Identifier::of(&self.identifier);
-        Ok(IdentifierForm { v: super::FORM, identifier, id: self.id.to_string() })
+        Ok(IdentifierForm { v: Self::FORM, identifier, id: self.id.to_string() })
     }
 
     fn from_form(form: IdentifierForm, _: &Seals<'_>) -> Result<Self, Unreadable> {
@@ -143,7 +143,7 @@ impl Stored for GrantOwner {
 
     fn to_form(&self, _: &Seals<'_>) -> Result<GrantForm, SealError> {
         Ok(GrantForm {
-            v: super::FORM,
+            v: Self::FORM,
             client: self.client.to_string(),
             resource_server: self.resource_server.to_string(),
             subject_type: self.subject_type.name().to_owned(),

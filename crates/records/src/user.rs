@@ -1,0 +1,162 @@
+//! People, as far as a tenant knows them (OpenID Connect Core 1.0 §5.1; Auth0's user profile).
+
+use crate::{ConnectionName, Invalid, SecretText, UnixTime, UserId};
+
+/// An e-mail address in lower case, as people log in with it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Email(String);
+
+impl Email {
+    /// Reads an address: one `@` with something on both sides, no spaces or controls, at most 254 bytes. Lower-cases it.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong, without the text.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        let invalid = Invalid { what: "email", why: "must be an address such as name@example.com" };
+        let (name, domain) = text.split_once('@').ok_or(invalid)?;
+        let is_plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
+        if name.is_empty() || domain.is_empty() || domain.contains('@') || text.len() > 254 || !is_plain {
+            return Err(invalid);
+        }
+        Ok(Self(text.to_lowercase()))
+    }
+
+    /// The address.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A name that people may log in with instead of their e-mail address, in lower case.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Username(String);
+
+impl Username {
+    /// Reads a username: 1 to 128 printable ASCII characters without spaces and `@`. Lower-cases it.
+    ///
+    /// # Errors
+    ///
+    /// Says what is wrong, without the text.
+    pub fn parse(text: &str) -> Result<Self, Invalid> {
+        if text.is_empty() || text.len() > 128 || !text.bytes().all(|b| b.is_ascii_graphic() && b != b'@') {
+            let why = "must be 1 to 128 printable ASCII characters without spaces and @";
+            return Err(Invalid { what: "username", why });
+        }
+        Ok(Self(text.to_ascii_lowercase()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What somebody typed to say who they are, in the one form in which names are compared. May be anybody's or nobody's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct LoginName(String);
+
+impl LoginName {
+    /// Reads what was typed: surrounding spaces go, letters become lower case. `None` where it is nobody's name for
+    /// its length (more than 254 bytes) or because nothing was typed.
+    pub fn typed(text: &str) -> Option<Self> {
+        let text = text.trim();
+        (!text.is_empty() && text.len() <= 254).then(|| Self(text.to_lowercase()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&Email> for LoginName {
+    fn from(email: &Email) -> Self {
+        Self(email.0.clone())
+    }
+}
+
+impl From<&Username> for LoginName {
+    fn from(username: &Username) -> Self {
+        Self(username.0.clone())
+    }
+}
+
+/// The standard claims that a user's record holds apart from e-mail (OpenID Connect Core 1.0 §5.1).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each is the claim of its name")]
+pub struct Profile {
+    pub name: Option<String>,
+    pub given_name: Option<String>,
+    pub family_name: Option<String>,
+    pub middle_name: Option<String>,
+    pub nickname: Option<String>,
+    pub preferred_username: Option<String>,
+    pub profile: Option<String>,
+    pub picture: Option<String>,
+    pub website: Option<String>,
+    pub gender: Option<String>,
+    pub birthdate: Option<String>,
+    pub zoneinfo: Option<String>,
+    pub locale: Option<String>,
+    pub phone_number: Option<String>,
+    pub phone_number_verified: bool,
+    /// `address.formatted`
+    pub address: Option<String>,
+}
+
+/// A person, known by one connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// `sub`; never given to anybody else, not even after the user was deleted.
+    pub id: UserId,
+    /// Where the person logs in.
+    pub connection: ConnectionName,
+    /// Unique in the connection, together with usernames.
+    pub email: Option<Email>,
+    /// Whether somebody made sure that the address is the person's.
+    pub email_verified: bool,
+    /// Unique in the connection, together with e-mail addresses.
+    pub username: Option<Username>,
+    /// The password's hash as a PHC string (argon2id). Sealed at rest. `None`: the person cannot log in by password.
+    pub password_hash: Option<SecretText>,
+    /// What applications may be told.
+    pub profile: Profile,
+    /// Whether an administrator keeps the person out.
+    pub is_blocked: bool,
+    /// When it was made.
+    pub created_at: UnixTime,
+    /// When what applications may be told last changed.
+    pub updated_at: UnixTime,
+}
+
+impl User {
+    /// Every name that the person logs in with.
+    pub fn login_names(&self) -> impl Iterator<Item = LoginName> {
+        let email = self.email.as_ref().map(LoginName::from);
+        email.into_iter().chain(self.username.as_ref().map(LoginName::from))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_without_case_and_surrounding_spaces() {
+        let email = Email::parse("Ada@Example.com").unwrap();
+        assert_eq!(LoginName::typed("  aDA@example.COM "), Some(LoginName::from(&email)));
+        let username = Username::parse("Ada").unwrap();
+        assert_eq!(LoginName::typed("ADA"), Some(LoginName::from(&username)));
+        assert_eq!(LoginName::typed("  "), None);
+        assert_eq!(LoginName::typed(&"x".repeat(255)), None);
+    }
+
+    #[test]
+    fn a_username_can_never_be_an_email_address() {
+        assert!(Username::parse("ada@example.com").is_err());
+        for text in ["", "@", "a@", "@b", "a@b@c", "a b@c", "a@b\n"] {
+            assert!(Email::parse(text).is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! One tenant's store: people, their sessions, what they allow, and the short-lived records of logging in.
+
+use std::sync::Arc;
+
+use records::{
+    AdministrativeConsent, AttemptsId, Audience, AuthorizationCode, AuthorizationCodeId, ClientId,
+    Connection, ConnectionName, ConsentRecord, ConsentRecordId, HandleId, LoginAttempts, LoginName,
+    ResourceServerId, Session, SessionId, User, UserGrant, UserGrantId, UserId, Versioned,
+};
+
+use crate::stored::{
+    self, BY_CLIENT, BY_CONNECTION, BY_ID, BY_RESOURCE_SERVER, BY_USER, LoginOwner, Stored,
+    administrative_consent_key, login_key, user_grant_key,
+};
+use crate::{Backend, IndexEntry, Key, Store, Unavailable};
+
+/// Which user grants to list.
+#[derive(Clone, Copy, Debug)]
+pub enum UserGrantsOf<'a> {
+    /// A person's.
+    User(&'a UserId),
+    /// Those to an application.
+    Client(&'a ClientId),
+    /// Those on an API.
+    ResourceServer(&'a ResourceServerId),
+}
+
+/// Which administrators' consents to list.
+#[derive(Clone, Copy, Debug)]
+pub enum AdministrativeConsentsOf<'a> {
+    /// All of the tenant.
+    All,
+    /// Those to an application.
+    Client(&'a ClientId),
+    /// Those on an API.
+    ResourceServer(&'a ResourceServerId),
+}
+
+/// A record as the backend has it, or nothing.
+type Found<T> = Result<Option<Versioned<T>>, Unavailable>;
+
+impl<B: Backend> Store<B> {
+    /// Reads a record past the cache.
+    async fn read<T: Stored>(&self, key: Key) -> Found<T> {
+        let row = self.stores.backend().get(&self.space, T::KIND, &key).await?;
+        row.map(|row| stored::read(self.stores.sealer(), &self.space, row)).transpose()
+    }
+
+    /// A connection, from the cache if it is there.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or the row cannot be read.
+    pub async fn connection(
+        &self,
+        name: &ConnectionName,
+    ) -> Result<Option<Arc<Versioned<Connection>>>, Unavailable> {
+        self.stores.cached(&self.space, Key::of(&[name.as_str()])).await
+    }
+
+    /// Connections in the order of their names: those after `after`, at most `at_most`.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or a row cannot be read.
+    pub async fn connections(
+        &self,
+        after: Option<&ConnectionName>,
+        at_most: usize,
+    ) -> Result<Vec<Versioned<Connection>>, Unavailable> {
+        let after = after.map(|name| Key::of(&[name.as_str()]));
+        self.stores.page(&self.space, None, after.as_ref(), at_most).await
+    }
+
+    /// A person by their id.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or the row cannot be read.
+    pub async fn user(&self, id: &UserId) -> Found<User> {
+        self.read(Key::of(&[id.as_str()])).await
+    }
+
+    /// A person by what they log in with.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or a row cannot be read.
+    pub async fn user_by_login(&self, connection: &ConnectionName, name: &LoginName) -> Found<User> {
+        let owner: Option<Versioned<LoginOwner>> = self.read(login_key(connection, name)).await?;
+        let Some(owner) = owner else { return Ok(None) };
+        let user = self.user(&owner.record.user).await?;
+        // The two rows were read one after the other: the name may have changed hands in between.
+        Ok(user.filter(|user| user.record.login_names().any(|login| login == *name)))
+    }
+
+    /// People in the order of their ids, all or those of a connection: those after `after`, at most `at_most`.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or a row cannot be read.
+    pub async fn users(
+        &self,
+        connection: Option<&ConnectionName>,
+        after: Option<&UserId>,
+        at_most: usize,
+    ) -> Result<Vec<Versioned<User>>, Unavailable> {
+        let after = after.map(|id| Key::of(&[id.as_str()]));
+        let filter = connection.map(|name| IndexEntry::of(BY_CONNECTION, &[name.as_str()]));
+        self.stores.page(&self.space, filter.as_ref(), after.as_ref(), at_most).await
+    }
+
+    /// A session, whether or not it still holds.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or the row cannot be read.
+    pub async fn session(&self, id: &SessionId) -> Found<Session> {
+        self.read(Key::of(&[id.as_str()])).await
+    }
+
+    /// A person's sessions in the order of their ids: those after `after`, at most `at_most`.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or a row cannot be read.
+    pub async fn sessions(
+        &self,
+        user: &UserId,
+        after: Option<&SessionId>,
+        at_most: usize,
+    ) -> Result<Vec<Versioned<Session>>, Unavailable> {
+        let after = after.map(|id| Key::of(&[id.as_str()]));
+        let filter = IndexEntry::of(BY_USER, &[user.as_str()]);
+        self.stores.page(&self.space, Some(&filter), after.as_ref(), at_most).await
+    }
+
+    /// What a person allowed an application on an audience.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or the row cannot be read.
+    pub async fn user_grant(
+        &self,
+        user: &UserId,
+        client: &ClientId,
+        audience: &Audience,
+    ) -> Found<UserGrant> {
+        self.read(user_grant_key(user, client, audience)).await
+    }
+
+    /// A user grant by its own id.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or the row cannot be read.
+    pub async fn user_grant_by_id(&self, id: &UserGrantId) -> Found<UserGrant> {
+        let filter = IndexEntry::of(BY_ID, &[id.as_str()]);
+        Ok(self.stores.page(&self.space, Some(&filter), None, 1).await?.pop())
+    }
+
+    /// User grants in a fixed order: those after `after`, at most `at_most`.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or a row cannot be read.
+    pub async fn user_grants(
+        &self,
+        of: UserGrantsOf<'_>,
+        after: Option<&UserGrant>,
+        at_most: usize,
+    ) -> Result<Vec<Versioned<UserGrant>>, Unavailable> {
+        let filter = match of {
+            UserGrantsOf::User(user) => IndexEntry::of(BY_USER, &[user.as_str()]),
+            UserGrantsOf::Client(client) => IndexEntry::of(BY_CLIENT, &[client.as_str()]),
+            UserGrantsOf::ResourceServer(api) => IndexEntry::of(BY_RESOURCE_SERVER, &[api.as_str()]),
+        };
+        let after = after.map(Stored::key);
+        self.stores.page(&self.space, Some(&filter), after.as_ref(), at_most).await
+    }
+
+    /// What a person was shown and chose, in the order of the records' ids: those after `after`, at most `at_most`.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or a row cannot be read.
+    pub async fn consent_records(
+        &self,
+        user: &UserId,
+        after: Option<&ConsentRecordId>,
+        at_most: usize,
+    ) -> Result<Vec<Versioned<ConsentRecord>>, Unavailable> {
+        let after = after.map(|id| Key::of(&[user.as_str(), id.as_str()]));
+        let filter = IndexEntry::of(BY_USER, &[user.as_str()]);
+        self.stores.page(&self.space, Some(&filter), after.as_ref(), at_most).await
+    }
+
+    /// What an administrator allowed an application on an API, from the cache if it is there.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or the row cannot be read.
+    pub async fn administrative_consent(
+        &self,
+        client: &ClientId,
+        api: &ResourceServerId,
+    ) -> Result<Option<Arc<Versioned<AdministrativeConsent>>>, Unavailable> {
+        self.stores.cached(&self.space, administrative_consent_key(client, api)).await
+    }
+
+    /// Administrators' consents in the order of application and API: those after `after`, at most `at_most`.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or a row cannot be read.
+    pub async fn administrative_consents(
+        &self,
+        of: AdministrativeConsentsOf<'_>,
+        after: Option<&AdministrativeConsent>,
+        at_most: usize,
+    ) -> Result<Vec<Versioned<AdministrativeConsent>>, Unavailable> {
+        let filter = match of {
+            AdministrativeConsentsOf::All => None,
+            AdministrativeConsentsOf::Client(client) => Some(IndexEntry::of(BY_CLIENT, &[client.as_str()])),
+            AdministrativeConsentsOf::ResourceServer(api) => {
+                Some(IndexEntry::of(BY_RESOURCE_SERVER, &[api.as_str()]))
+            }
+        };
+        let after = after.map(Stored::key);
+        self.stores.page(&self.space, filter.as_ref(), after.as_ref(), at_most).await
+    }
+
+    /// An authorization code, whether or not it is used or expired.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or the row cannot be read.
+    pub async fn authorization_code(&self, id: &AuthorizationCodeId) -> Found<AuthorizationCode> {
+        self.read(Key::of(&[id.as_str()])).await
+    }
+
+    /// Counted attempts to log in.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or the row cannot be read.
+    pub async fn login_attempts(&self, id: &AttemptsId) -> Found<LoginAttempts> {
+        self.read(Key::of(&[id.as_str()])).await
+    }
+
+    /// Whether a sealed handle was used up.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or the row cannot be read.
+    pub async fn is_consumed(&self, id: &HandleId) -> Result<bool, Unavailable> {
+        Ok(self.read::<records::ConsumedHandle>(Key::of(&[id.as_str()])).await?.is_some())
+    }
+}

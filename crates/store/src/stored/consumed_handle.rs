@@ -1,0 +1,37 @@
+//! The stored form of a sealed handle that was used up.
+
+use records::{ConsumedHandle, HandleId, UnixTime};
+use serde::{Deserialize, Serialize};
+
+use super::{Seals, Stored, Unreadable};
+use crate::seal::SealError;
+use crate::{Key, Kind};
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Form {
+    v: u32,
+    id: String,
+    expires_at: u64,
+}
+
+impl Stored for ConsumedHandle {
+    const KIND: Kind = Kind::ConsumedHandle;
+    type Form = Form;
+
+    fn key(&self) -> Key {
+        Key::of(&[self.id.as_str()])
+    }
+
+    fn drop_at(&self) -> Option<UnixTime> {
+        Some(self.expires_at)
+    }
+
+    fn to_form(&self, _: &Seals<'_>) -> Result<Form, SealError> {
+        Ok(Form { v: Self::FORM, id: self.id.to_string(), expires_at: self.expires_at.0 })
+    }
+
+    fn from_form(form: Form, _: &Seals<'_>) -> Result<Self, Unreadable> {
+        Ok(Self { id: HandleId::parse(&form.id)?, expires_at: UnixTime(form.expires_at) })
+    }
+}
