@@ -23,6 +23,10 @@ pub struct Versioned<T> {
 /// *Create* relies on the absence of the record and of every unique name it claims; *Replace* and *Delete* rely on
 /// the version they name. Where something else was written meanwhile the commit is a conflict: load and decide again.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a commit has a handful of writes, each made once and lowered once: boxes would cost more than they save"
+)]
 pub enum Write {
     /// A new tenant, at origins that no other tenant has. In the directory only.
     CreateTenant(Tenant),

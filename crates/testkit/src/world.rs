@@ -134,7 +134,11 @@ impl World {
     ) -> ResourceServer {
         let mut new = NewResourceServer::named("An API", identifier);
         new.scopes = ["read", "write"]
-            .map(|value| ApiScope { value: ScopeToken::parse(value).unwrap(), description: String::new() })
+            .map(|value| ApiScope {
+                value: ScopeToken::parse(value).unwrap(),
+                description: String::new(),
+                is_optional: false,
+            })
             .to_vec();
         change(&mut new);
         resource_servers::create(&self.store(tenant), new, &*self.moments).await.unwrap()

@@ -3,13 +3,16 @@
 use oauth_grants::{Moment, SecretDigestKey, generate};
 use records::{
     ApplicationType, Client, ClientId, ClientSecret, GrantType, Lifetime, RotationType, SecretText,
-    ThirdPartySecurityMode, TokenEndpointAuthMethod, UnixTime, Write,
+    SigningAlgorithm, ThirdPartySecurityMode, TokenEndpointAuthMethod, UnixTime, Write,
 };
 use store::CommitError;
 
 use super::{Refusal, check_name, settle};
 use crate::backend::AnyStore;
 use crate::moment::Moments;
+
+/// How long ID tokens live: ten hours (Auth0's default).
+const ID_TOKEN_LIFETIME: Lifetime = Lifetime(36_000);
 
 /// What a new application is made from.
 #[derive(Clone, Debug)]
@@ -40,6 +43,12 @@ pub struct NewClient {
     pub refresh_token_rotation: RotationType,
     /// How long the immediately previous refresh token is still answered.
     pub refresh_token_leeway: Lifetime,
+    /// How its ID tokens are signed: RS256, or HS256 with its own secret.
+    pub id_token_algorithm: SigningAlgorithm,
+    /// Skips the confirmation for callbacks that show nothing of their owner; absent: as the tenant says.
+    pub skip_non_verifiable_callback_uri_confirmation_prompt: Option<bool>,
+    /// Its picture on our pages.
+    pub logo_uri: Option<String>,
 }
 
 impl NewClient {
@@ -59,6 +68,9 @@ impl NewClient {
             third_party_security_mode: ThirdPartySecurityMode::Strict,
             refresh_token_rotation: RotationType::Rotating,
             refresh_token_leeway: Lifetime(0),
+            id_token_algorithm: SigningAlgorithm::Rs256,
+            skip_non_verifiable_callback_uri_confirmation_prompt: None,
+            logo_uri: None,
         }
     }
 }
@@ -123,6 +135,12 @@ pub fn validate(
         allowed_logout_urls: new.allowed_logout_urls,
         refresh_token_rotation: new.refresh_token_rotation,
         refresh_token_leeway: new.refresh_token_leeway,
+        id_token_algorithm: new.id_token_algorithm,
+        id_token_lifetime: ID_TOKEN_LIFETIME,
+        id_token_secret: (new.id_token_algorithm == SigningAlgorithm::Hs256).then(|| secret.clone()).flatten(),
+        skip_non_verifiable_callback_uri_confirmation_prompt: new
+            .skip_non_verifiable_callback_uri_confirmation_prompt,
+        logo_uri: new.logo_uri,
         created_at: moment.now,
     };
     check(&client)?;
@@ -182,7 +200,9 @@ pub async fn rotate_secret(
                     .map(|old| ClientSecret { expires_at: Some(moment.now.after(overlap)), ..old.clone() }),
             );
         }
-        let next = Client { secrets, ..present.record.clone() };
+        // ID tokens that the secret signs are signed by the new one from now on.
+        let id_token_secret = present.record.id_token_secret.as_ref().map(|_| secret.clone());
+        let next = Client { secrets, id_token_secret, ..present.record.clone() };
         Ok((vec![Write::ReplaceClient((*present).clone(), next)], secret))
     })
     .await
@@ -200,6 +220,7 @@ pub async fn update(
         let mut next = change(present.record.clone());
         next.id = present.record.id.clone();
         next.secrets = present.record.secrets.clone();
+        next.id_token_secret = present.record.id_token_secret.clone();
         next.token_endpoint_auth_method = present.record.token_endpoint_auth_method;
         next.grant_types.sort_unstable();
         next.grant_types.dedup();
@@ -212,6 +233,21 @@ pub async fn update(
 /// What holds for every application, new or changed.
 fn check(client: &Client) -> Result<(), Refusal> {
     check_name(&client.name)?;
+    match client.id_token_algorithm {
+        SigningAlgorithm::Rs256 => {}
+        SigningAlgorithm::Hs256 if client.id_token_secret.is_some() => {}
+        SigningAlgorithm::Hs256 => {
+            return Err(Refusal::Invalid(
+                "HS256 signs ID tokens with the application's own secret, which is not kept: \
+                 make the application with HS256, as a confidential one"
+                    .to_owned(),
+            ));
+        }
+        other => {
+            let name = other.name();
+            return Err(Refusal::Invalid(format!("ID tokens are signed with RS256 or HS256, not {name}")));
+        }
+    }
     if client.is_public() && client.grant_types.contains(&GrantType::ClientCredentials) {
         //= RFC 6749 §4.4
         return Err(Refusal::Invalid(

@@ -125,7 +125,7 @@ fn object(api: &ResourceServer) -> Value {
 
 fn scope(text: &str) -> Result<ApiScope, Failed> {
     let (value, description) = text.split_once('=').unwrap_or((text, ""));
-    Ok(ApiScope { value: ScopeToken::parse(value)?, description: description.to_owned() })
+    Ok(ApiScope { value: ScopeToken::parse(value)?, description: description.to_owned(), is_optional: false })
 }
 
 pub(crate) async fn run(verb: Apis) -> Result<(), Failed> {

@@ -176,7 +176,8 @@ async fn seed_api(store: &AnyStore, api: &SeedApi, moments: &dyn Moments) -> Res
     }
     let mut scopes = Vec::new();
     for (value, description) in api.scopes {
-        scopes.push(ApiScope { value: ScopeToken::parse(value)?, description: (*description).to_owned() });
+        let value = ScopeToken::parse(value)?;
+        scopes.push(ApiScope { value, description: (*description).to_owned(), is_optional: false });
     }
     let new = NewResourceServer {
         id: Some(id),

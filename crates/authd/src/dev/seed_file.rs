@@ -191,6 +191,7 @@ fn api_scope(node: Node<'_>) -> Result<ApiScope, Vec<String>> {
     let scope = ApiScope {
         value: ScopeToken::parse(value).map_err(|invalid| at(node.line(), &invalid))?,
         description: members.text("description").map_err(one)?.unwrap_or_default().to_owned(),
+        is_optional: members.boolean("is_optional").map_err(one)?.unwrap_or(false),
     };
     members.finish(&[])?;
     Ok(scope)
