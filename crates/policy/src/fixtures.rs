@@ -2,8 +2,9 @@
 
 use records::{
     ApiIdentifier, ApiScope, ApplicationType, Client, ClientGrant, ClientGrantId, ClientId, ClientPolicy,
-    GrantType, Lifetime, ResourceServer, ResourceServerId, RotationType, ScopeSet, SigningAlgorithm,
-    SubjectType, ThirdPartySecurityMode, TokenDialect, TokenEndpointAuthMethod, UnixTime, UserPolicy,
+    ConnectionName, GrantType, Lifetime, Profile, ResourceServer, ResourceServerId, RotationType, ScopeSet,
+    Session, SessionId, SigningAlgorithm, SubjectType, ThirdPartySecurityMode, TokenDialect,
+    TokenEndpointAuthMethod, UnixTime, User, UserId, UserPolicy,
 };
 
 pub(crate) fn client() -> Client {
@@ -21,6 +22,11 @@ pub(crate) fn client() -> Client {
         allowed_logout_urls: vec![],
         refresh_token_rotation: RotationType::Rotating,
         refresh_token_leeway: Lifetime(0),
+        id_token_algorithm: SigningAlgorithm::Rs256,
+        id_token_lifetime: Lifetime(36_000),
+        id_token_secret: None,
+        skip_non_verifiable_callback_uri_confirmation_prompt: None,
+        logo_uri: None,
         created_at: UnixTime(0),
     }
 }
@@ -33,7 +39,7 @@ pub(crate) fn resource_server(scopes: &str) -> ResourceServer {
         scopes: ScopeSet::parse(scopes)
             .unwrap()
             .iter()
-            .map(|value| ApiScope { value: value.clone(), description: String::new() })
+            .map(|value| ApiScope { value: value.clone(), description: String::new(), is_optional: false })
             .collect(),
         signing_algorithm: SigningAlgorithm::Rs256,
         signing_secret: None,
@@ -59,5 +65,34 @@ pub(crate) fn client_grant(scopes: &str) -> ClientGrant {
         allow_all_scopes: false,
         subject_type: SubjectType::Client,
         created_at: UnixTime(0),
+    }
+}
+
+pub(crate) fn user() -> User {
+    User {
+        id: UserId::parse("auth0|0123456789abcdef01234567").unwrap(),
+        connection: ConnectionName::parse("Username-Password-Authentication").unwrap(),
+        email: None,
+        email_verified: false,
+        username: None,
+        password_hash: None,
+        profile: Profile::default(),
+        is_blocked: false,
+        created_at: UnixTime(0),
+        updated_at: UnixTime(0),
+    }
+}
+
+/// A session that began at `now` and lives for an hour.
+pub(crate) fn session(now: UnixTime) -> Session {
+    Session {
+        id: SessionId::parse("session-one").unwrap(),
+        user: user().id,
+        authenticated_at: now,
+        methods: vec![],
+        created_at: now,
+        expires_at: now.after(Lifetime(3600)),
+        idle_expires_at: now.after(Lifetime(3600)),
+        clients: vec![],
     }
 }

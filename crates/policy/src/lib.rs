@@ -4,9 +4,16 @@
 pub mod audience;
 pub mod client_grant;
 pub mod client_rules;
+pub mod consent;
 pub mod lifetime;
+pub mod lockout;
 pub mod management_scope;
+pub mod offline_access;
+pub mod password;
+pub mod prompt;
+pub mod redirect_uri;
 pub mod scope;
+pub mod session;
 
 #[cfg(test)]
 mod fixtures;
@@ -14,4 +21,7 @@ mod fixtures;
 pub use audience::AudienceRefusal;
 pub use client_grant::ClientGrantRefusal;
 pub use client_rules::GrantTypeRefusal;
-pub use scope::{OutOfGrantScopes, ScopeRefusal};
+pub use consent::ConsentNext;
+pub use password::PasswordRefusal;
+pub use redirect_uri::{CallbackRefusal, RedirectUriRefusal};
+pub use scope::{OutOfGrantScopes, ScopeRefusal, UserScopeRefusal, UserScopes};

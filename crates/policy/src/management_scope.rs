@@ -68,6 +68,22 @@ pub const MANAGEMENT_SCOPES: &[&str] = &[
     "update:users_app_metadata",
 ];
 
+/// The permissions that concern nobody but the person whose token it is: the only ones that people's tokens carry.
+pub const CURRENT_USER_SCOPES: &[&str] = &[
+    "read:current_user",
+    "update:current_user_identities",
+    "create:current_user_metadata",
+    "update:current_user_metadata",
+    "delete:current_user_metadata",
+    "create:current_user_device_credentials",
+    "delete:current_user_device_credentials",
+];
+
+/// Whether the permission is one of [`CURRENT_USER_SCOPES`].
+pub fn is_for_current_user(scope: &ScopeToken) -> bool {
+    CURRENT_USER_SCOPES.contains(&scope.as_str())
+}
+
 /// The permissions as the Management API defines them, each with a description: `read:clients` is "Read clients".
 pub fn all() -> Vec<ApiScope> {
     MANAGEMENT_SCOPES.iter().filter_map(|value| ScopeToken::parse(value).ok()).map(described).collect()
@@ -81,7 +97,7 @@ fn described(value: ScopeToken) -> ApiScope {
     description.extend(letters);
     description.push(' ');
     description.push_str(&resource.replace('_', " "));
-    ApiScope { value, description }
+    ApiScope { value, description, is_optional: false }
 }
 
 #[cfg(test)]
@@ -98,5 +114,16 @@ mod tests {
             scopes.iter().find(|scope| scope.value.as_str() == "read:client_grants").unwrap().description,
             "Read client grants"
         );
+    }
+
+    #[test]
+    fn what_people_may_have_of_the_management_api_it_defines() {
+        for scope in CURRENT_USER_SCOPES {
+            assert!(MANAGEMENT_SCOPES.contains(scope), "{scope}");
+            assert!(is_for_current_user(&ScopeToken::parse(scope).unwrap()));
+        }
+        for scope in ["read:users", "delete:current_user", "read:current_user_metadata", "read:clients"] {
+            assert!(!is_for_current_user(&ScopeToken::parse(scope).unwrap()), "{scope}");
+        }
     }
 }

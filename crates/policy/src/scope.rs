@@ -1,6 +1,17 @@
 //! Which scopes does the token get? (RFC 6749 §3.3.)
 
-use records::{ClientGrant, ResourceServer, ScopeSet};
+use records::{
+    ApiIdentifier, Client, ClientGrant, ResourceServer, ScopeSet, ScopeToken, SubjectType,
+    ThirdPartySecurityMode, UserPolicy,
+};
+
+use crate::{management_scope, offline_access};
+
+/// The scopes that OpenID Connect defines (OpenID Connect Core 1.0 §3.1.2.1, §5.4, §11): no API's.
+pub const OIDC_SCOPES: &[&str] = &["openid", "profile", "email", "address", "phone", "offline_access"];
+
+/// What a password grant that asks for nothing in particular gets of these (Auth0).
+const PASSWORD_DEFAULT: &[&str] = &["openid", "profile", "email", "address", "phone"];
 
 /// What happens to requested scopes that were not granted. RFC 6749 §3.3 allows both.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +75,127 @@ pub fn within(
             if kept.is_empty() { Err(refusal()) } else { Ok(kept) }
         }
     }
+}
+
+/// What a person's token may carry, before the person is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserScopes {
+    /// The scopes.
+    pub granted: ScopeSet,
+    /// Whether `offline_access` was requested and left out.
+    pub drops_offline_access: bool,
+}
+
+/// Why a client gets no tokens of people for an API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UserScopeRefusal {
+    /// The API gives nobody tokens of people.
+    ApiRefusesPeople,
+    /// The API's owner granted this client nothing on people's behalf.
+    NoClientGrant,
+    /// A third party's client asked for a person's token without any dialog.
+    ClientIsThirdParty,
+}
+
+/// The scopes of a person's token for `api` (`None`: userinfo alone) as far as the client and the API decide.
+///
+/// OpenID Connect's scopes pass, `offline_access` where [`offline_access::may_be_issued`]. Of the API's those that it
+/// defines; what it does not define is left out silently, as Auth0 does (RFC 6749 §3.3: the response then names what was
+/// granted). Where the API's policy is [`UserPolicy::RequireClientGrant`], and for third parties' clients in strict
+/// mode, only what the user-type `client_grant` allows. Of the Management API only what concerns the person's own
+/// record. An API with `enforce_policies` wants people's permissions, and there are none yet: it gets no scope of its own.
+///
+/// # Errors
+/// [`UserScopeRefusal`].
+pub fn for_user(
+    requested: &ScopeSet,
+    client: &Client,
+    api: Option<&ResourceServer>,
+    client_grant: Option<&ClientGrant>,
+) -> Result<UserScopes, UserScopeRefusal> {
+    let allowed =
+        api.map(|api| allowed_for_people(client, api, client_grant)).transpose()?.unwrap_or_default();
+    let may_stay = offline_access::may_be_issued(client, api);
+    let is_offline = |scope: &ScopeToken| scope.as_str() == "offline_access";
+    let granted = requested.iter().filter(|scope| match scope {
+        scope if is_offline(scope) => may_stay,
+        scope if is_of_openid_connect(scope) => true,
+        scope => allowed.contains(scope),
+    });
+    Ok(UserScopes {
+        granted: granted.cloned().collect(),
+        drops_offline_access: !may_stay && requested.iter().any(is_offline),
+    })
+}
+
+/// The scopes of a person's token by a password grant: as [`for_user`], but whoever names no scope of the API gets all
+/// that are allowed, and whoever names nothing but `openid` gets the whole profile (Auth0).
+///
+/// # Errors
+/// [`UserScopeRefusal`]. No dialog is shown here, so third parties' clients are refused.
+pub fn for_password(
+    requested: &ScopeSet,
+    client: &Client,
+    api: Option<&ResourceServer>,
+    client_grant: Option<&ClientGrant>,
+) -> Result<UserScopes, UserScopeRefusal> {
+    if !client.is_first_party {
+        return Err(UserScopeRefusal::ClientIsThirdParty);
+    }
+    let mut wanted: Vec<ScopeToken> = requested.iter().cloned().collect();
+    if requested.iter().all(|scope| scope.as_str() == "openid") {
+        wanted.extend(PASSWORD_DEFAULT.iter().filter_map(|scope| ScopeToken::parse(scope).ok()));
+    }
+    if let Some(api) = api
+        && requested.iter().all(is_of_openid_connect)
+    {
+        // `offline_access` is asked for or not; an API that defines a scope of that name changes nothing.
+        let defined = api.scopes.iter().map(|scope| &scope.value);
+        wanted.extend(defined.filter(|scope| !is_of_openid_connect(scope)).cloned());
+    }
+    for_user(&wanted.into_iter().collect(), client, api, client_grant)
+}
+
+/// What people's tokens for `api` may carry through `client`, of the API's own scopes.
+fn allowed_for_people(
+    client: &Client,
+    api: &ResourceServer,
+    client_grant: Option<&ClientGrant>,
+) -> Result<ScopeSet, UserScopeRefusal> {
+    let is_strict =
+        !client.is_first_party && client.third_party_security_mode == ThirdPartySecurityMode::Strict;
+    let wants_grant = match api.user_policy {
+        UserPolicy::DenyAll => return Err(UserScopeRefusal::ApiRefusesPeople),
+        UserPolicy::RequireClientGrant => true,
+        UserPolicy::AllowAll => is_strict,
+    };
+    let mut allowed = api.scope_set();
+    if wants_grant {
+        // A grant that names another client, another API or the client's own tokens is as good as none.
+        let grant = client_grant
+            .filter(|grant| {
+                grant.client == client.id
+                    && grant.resource_server == api.id
+                    && grant.subject_type == SubjectType::User
+            })
+            .ok_or(UserScopeRefusal::NoClientGrant)?;
+        if !grant.allow_all_scopes {
+            allowed = allowed.intersection(&grant.scopes);
+        }
+    }
+    if api.enforce_policies {
+        allowed = ScopeSet::default();
+    }
+    if api.identifier == ApiIdentifier::Management {
+        allowed =
+            allowed.iter().filter(|scope| management_scope::is_for_current_user(scope)).cloned().collect();
+    }
+    Ok(allowed)
+}
+
+/// Whether the scope is one of [`OIDC_SCOPES`].
+pub fn is_of_openid_connect(scope: &ScopeToken) -> bool {
+    OIDC_SCOPES.contains(&scope.as_str())
 }
 
 #[cfg(test)]
