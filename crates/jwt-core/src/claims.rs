@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use crate::error::Refusal;
 use crate::extension::Extension;
-use crate::json::{Elements, Members, REGISTERED, Span, Value};
+use crate::json::{Elements, Members, Registered, Span, Value};
 
 /// The claims of a token, borrowed from the [`Scratch`](crate::Scratch) it was decoded into.
 ///
@@ -36,57 +36,70 @@ pub struct Claims<'a, X = ()> {
 ///
 /// It keeps the JSON, whose form has been checked, so that many values cost no allocation.
 #[derive(Clone, Default)]
-pub struct Audience<'a>(Option<Cow<'a, str>>);
+pub struct Audience<'a>(Form<'a>);
+
+#[derive(Clone, Default)]
+enum Form<'a> {
+    #[default]
+    Missing,
+    One(Cow<'a, str>),
+    /// The JSON of an array of strings.
+    Many(Cow<'a, str>),
+}
 
 impl<'a> Audience<'a> {
     /// Takes a JSON string or an array of strings.
+    #[inline]
     fn checked(value: Value<'a>) -> Result<Self, Refusal> {
-        let json = match value.string() {
-            Some(text) => text.quoted(),
-            None => {
-                let array = value.array().ok_or(Refusal::Malformed)?;
-                let mut elements = Elements::of(array)?;
-                while let Some(element) = elements.next()? {
-                    element.string().ok_or(Refusal::Malformed)?;
-                }
-                array
-            }
-        };
-        Ok(Self(Some(Cow::Borrowed(json))))
+        match value.string() {
+            Some(one) => Ok(Self(Form::One(one.decode()))),
+            None => Self::checked_array(value.array().ok_or(Refusal::Malformed)?),
+        }
+    }
+
+    fn checked_array(array: &'a str) -> Result<Self, Refusal> {
+        let mut elements = Elements::of(array)?;
+        while let Some(element) = elements.next()? {
+            element.string().ok_or(Refusal::Malformed)?;
+        }
+        Ok(Self(Form::Many(Cow::Borrowed(array))))
     }
 
     /// Tells whether there was no `aud` claim.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        self.0.is_none()
+        matches!(self.0, Form::Missing)
     }
 
     /// Tells whether the token is for this audience: an exact comparison, byte for byte (RFC 7519 §4.1.3).
     #[must_use]
     pub fn contains(&self, audience: &str) -> bool {
-        // One plain string: what stands between the quotes is the value, if it holds no escapes.
-        let one = self.0.as_deref().and_then(|json| json.strip_prefix('"')?.strip_suffix('"'));
-        if one == Some(audience) && !audience.contains('\\') {
-            return true;
+        match &self.0 {
+            Form::One(one) => one == audience,
+            _ => self.iter().any(|one| one == audience),
         }
-        self.iter().any(|one| one == audience)
     }
 
     /// Iterates over the values.
     pub fn iter(&self) -> impl Iterator<Item = Cow<'_, str>> {
-        let json = self.0.as_deref();
-        let one = json.filter(|json| json.starts_with('"'));
-        let mut many = json.filter(|json| json.starts_with('[')).and_then(|json| Elements::of(json).ok());
-        // The form was checked when this was made, so nothing is lost where these give up.
-        let mut one = one.and_then(|json| crate::json::string(json).ok());
+        let (mut one, mut many) = match &self.0 {
+            Form::Missing => (None, None),
+            Form::One(one) => (Some(Cow::Borrowed(&**one)), None),
+            // The form was checked when this was made, so nothing is lost where these give up.
+            Form::Many(json) => (None, Elements::of(json).ok()),
+        };
         std::iter::from_fn(move || match one.take() {
-            Some(text) => Some(text.decode()),
+            Some(one) => Some(one),
             None => many.as_mut()?.next().ok()??.string().map(|text| text.decode()),
         })
     }
 
     fn into_owned(self) -> Audience<'static> {
-        Audience(self.0.map(|json| Cow::Owned(json.into_owned())))
+        Audience(match self.0 {
+            Form::Missing => Form::Missing,
+            Form::One(one) => Form::One(Cow::Owned(one.into_owned())),
+            Form::Many(json) => Form::Many(Cow::Owned(json.into_owned())),
+        })
     }
 }
 
@@ -112,17 +125,18 @@ impl<'a> Claims<'a, ()> {
         let [mut expires_at, mut not_before, mut issued_at] = [None; 3];
         let mut audience = Audience::default();
         let mut members = Members::of(json)?;
-        while let Some((registered, value, span)) = members.next_claim()? {
+        while let Some((registered, span)) = members.next_claim()? {
             spans.push(span);
-            match registered.and_then(|place| REGISTERED.get(place)) {
-                Some(&"iss") => issuer = Some(text(value)?),
-                Some(&"sub") => subject = Some(text(value)?),
-                Some(&"aud") => audience = Audience::checked(value)?,
-                Some(&"exp") => expires_at = Some(date(value)?),
-                Some(&"nbf") => not_before = Some(date(value)?),
-                Some(&"iat") => issued_at = Some(date(value)?),
-                Some(&"jti") => jwt_id = Some(text(value)?),
-                _ => {}
+            let value = span.value(json);
+            match registered {
+                Some(Registered::Issuer) => issuer = Some(text(value)?),
+                Some(Registered::Subject) => subject = Some(text(value)?),
+                Some(Registered::Audience) => audience = Audience::checked(value)?,
+                Some(Registered::ExpiresAt) => expires_at = Some(date(value)?),
+                Some(Registered::NotBefore) => not_before = Some(date(value)?),
+                Some(Registered::IssuedAt) => issued_at = Some(date(value)?),
+                Some(Registered::JwtId) => jwt_id = Some(text(value)?),
+                None => {}
             }
         }
         let expires_at = expires_at.ok_or(Refusal::MissingClaim("exp"))?;
@@ -168,20 +182,10 @@ fn text(value: Value<'_>) -> Result<Cow<'_, str>, Refusal> {
 fn date(value: Value<'_>) -> Result<u64, Refusal> {
     //= RFC 7519 §2
     let number = value.number().ok_or(Refusal::Malformed)?;
-    let mut digits = number.bytes();
-    let mut seconds: u64 = 0;
-    for byte in digits.by_ref() {
-        match byte {
-            b'0'..=b'9' => {
-                // At most 2^53 × 10 before the check below, so nothing overflows.
-                seconds = seconds * 10 + u64::from(byte - b'0');
-                if seconds >= 1 << 53 {
-                    return Err(Refusal::Malformed);
-                }
-            }
-            b'.' => break,
-            _ => return Err(Refusal::Malformed),
-        }
-    }
-    if digits.all(|byte| byte.is_ascii_digit()) { Ok(seconds) } else { Err(Refusal::Malformed) }
+    let seconds = number.parse().or_else(|_| {
+        let (seconds, fraction) = number.split_once('.').ok_or(Refusal::Malformed)?;
+        let is_fraction = fraction.bytes().all(|byte| byte.is_ascii_digit());
+        if is_fraction { seconds.parse().map_err(|_| Refusal::Malformed) } else { Err(Refusal::Malformed) }
+    })?;
+    if seconds < 1 << 53 { Ok(seconds) } else { Err(Refusal::Malformed) }
 }

@@ -62,7 +62,7 @@ impl<'de> Deserializer<'de> for Extension<'de, '_> {
 struct Walk<'de, 'm> {
     json: &'de str,
     spans: slice::Iter<'m, Span>,
-    value: Option<Member<'de>>,
+    value: Option<Member<'de, 'm>>,
 }
 
 impl<'de> MapAccess<'de> for Walk<'de, '_> {
@@ -71,8 +71,8 @@ impl<'de> MapAccess<'de> for Walk<'de, '_> {
     #[inline]
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
         let Some(span) = self.spans.next() else { return Ok(None) };
-        let (name, json, string) = span.of(self.json);
-        self.value = Some(Member { json, string });
+        self.value = Some(Member { text: self.json, span });
+        let name = span.name(self.json);
         match name.plain() {
             Some(plain) => seed.deserialize(BorrowedStrDeserializer::new(plain)),
             None => seed.deserialize(CowStrDeserializer::new(name.decode())),
@@ -91,16 +91,19 @@ impl<'de> MapAccess<'de> for Walk<'de, '_> {
     }
 }
 
-/// The value of one member.
-struct Member<'de> {
-    json: &'de str,
-    /// If it is a string.
-    string: Option<Text<'de>>,
+/// The value of one member. It is cut out when it is wanted, which most are not.
+struct Member<'de, 'm> {
+    text: &'de str,
+    span: &'m Span,
 }
 
-impl<'de> Member<'de> {
+impl<'de> Member<'de, '_> {
+    fn json(&self) -> &'de str {
+        self.span.json(self.text)
+    }
+
     fn plain(&self) -> Option<&'de str> {
-        self.string.and_then(Text::plain)
+        self.span.value(self.text).string().and_then(Text::plain)
     }
 }
 
@@ -111,7 +114,7 @@ macro_rules! strings {
         fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
             match self.plain() {
                 Some(plain) => visitor.visit_borrowed_str(plain),
-                None => serde_json::Deserializer::from_str(self.json).$method(visitor),
+                None => serde_json::Deserializer::from_str(self.json()).$method(visitor),
             }
         }
     )*};
@@ -120,12 +123,12 @@ macro_rules! strings {
 macro_rules! forward {
     ($($method:ident($($argument:ident: $kind:ty),*);)*) => {$(
         fn $method<V: Visitor<'de>>(self $(, $argument: $kind)*, visitor: V) -> Result<V::Value, Error> {
-            serde_json::Deserializer::from_str(self.json).$method($($argument,)* visitor)
+            serde_json::Deserializer::from_str(self.json()).$method($($argument,)* visitor)
         }
     )*};
 }
 
-impl<'de> Deserializer<'de> for Member<'de> {
+impl<'de> Deserializer<'de> for Member<'de, '_> {
     type Error = Error;
 
     strings! { deserialize_any deserialize_str deserialize_string deserialize_identifier }
@@ -137,7 +140,7 @@ impl<'de> Deserializer<'de> for Member<'de> {
     }
 
     fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
-        if self.json == "null" { visitor.visit_none() } else { visitor.visit_some(self) }
+        if self.json() == "null" { visitor.visit_none() } else { visitor.visit_some(self) }
     }
 
     forward! {

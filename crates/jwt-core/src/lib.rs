@@ -8,6 +8,7 @@ mod algorithm;
 mod base64url;
 mod cache;
 mod claims;
+mod claims_writer;
 mod crypto;
 mod der;
 mod error;
@@ -21,6 +22,7 @@ mod keyed_hash;
 mod pem;
 mod public_key;
 mod secret;
+mod segment;
 mod signer;
 mod signing_key;
 #[cfg(test)]

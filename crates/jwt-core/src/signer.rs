@@ -1,14 +1,14 @@
 //! Signing claims into compact tokens (RFC 7515 §5.1, RFC 7519 §7.1).
 
-use std::io;
-
 use serde::Serialize;
 
 use crate::algorithm::Algorithm;
 use crate::base64url;
+use crate::claims_writer;
 use crate::crypto::LONGEST_SIGNATURE;
 use crate::error::{KeyError, SignError};
 use crate::header;
+use crate::segment::SegmentWriter;
 use crate::signing_key::SigningKey;
 use crate::token_type::TokenType;
 
@@ -80,15 +80,8 @@ impl Signer {
     fn sign_bytes(&self, claims: &(impl Serialize + ?Sized), out: &mut Vec<u8>) -> Result<(), SignError> {
         let start = out.len();
         let signature_characters = self.key.verifying_key_ref().signature_characters();
-        let mut writer = Base64Writer {
-            out,
-            prefix: &self.prefix,
-            after: signature_characters + 1,
-            pending: [0; BUFFER],
-            filled: 0,
-            first: None,
-        };
-        serde_json::to_writer(&mut writer, claims).map_err(|_| SignError::Claims)?;
+        let mut writer = SegmentWriter::new(out, &self.prefix, signature_characters + 1);
+        claims_writer::write(claims, &mut writer).map_err(|_| SignError::Claims)?;
         //= RFC 7519 §7.1
         if writer.finish() != Some(b'{') {
             return Err(SignError::NotAnObject);
@@ -107,84 +100,6 @@ impl Signer {
         let signature = self.key.sign(message, room).ok_or(SignError::Backend)?;
         out.push(b'.');
         base64url::encode_into(signature, out);
-        Ok(())
-    }
-}
-
-/// A multiple of three bytes, so that full buffers encode without a remainder; room for usual claims, and no
-/// more, since all of it is cleared for each token.
-const BUFFER: usize = 510;
-
-/// Encodes what is written to it, after the header. The output grows once if the claims fit the buffer.
-struct Base64Writer<'o> {
-    out: &'o mut Vec<u8>,
-    prefix: &'o str,
-    /// How many characters will follow the claims.
-    after: usize,
-    pending: [u8; BUFFER],
-    filled: usize,
-    /// The first byte written.
-    first: Option<u8>,
-}
-
-impl Base64Writer<'_> {
-    #[inline]
-    fn push(&mut self, mut bytes: &[u8]) {
-        // Half of what serde_json writes is one quote, colon or comma.
-        if let ([byte], Some(slot)) = (bytes, self.pending.get_mut(self.filled)) {
-            *slot = *byte;
-            self.filled += 1;
-            return;
-        }
-        loop {
-            let free = self.pending.get_mut(self.filled..).unwrap_or_default();
-            if let Some(to) = free.get_mut(..bytes.len()) {
-                to.copy_from_slice(bytes);
-                self.filled += bytes.len();
-                return;
-            }
-            let (now, later) = bytes.split_at(free.len());
-            free.copy_from_slice(now);
-            self.filled = BUFFER;
-            self.flush_pending();
-            bytes = later;
-        }
-    }
-
-    fn flush_pending(&mut self) {
-        let pending = self.pending.get(..self.filled).unwrap_or_default();
-        if self.first.is_none() {
-            self.first = pending.first().copied();
-            // A full buffer is seldom the whole: room for four spares growing step by step.
-            let buffers = if self.filled == BUFFER { 4 } else { 1 };
-            self.out
-                .reserve(self.prefix.len() + base64url::encoded_length(pending.len() * buffers) + self.after);
-            self.out.extend_from_slice(self.prefix.as_bytes());
-        }
-        base64url::encode_into(pending, self.out);
-        self.filled = 0;
-    }
-
-    fn finish(mut self) -> Option<u8> {
-        self.flush_pending();
-        self.first
-    }
-}
-
-impl io::Write for Base64Writer<'_> {
-    #[inline]
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.push(bytes);
-        Ok(bytes.len())
-    }
-
-    #[inline]
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.push(bytes);
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
 }

@@ -5,11 +5,13 @@
 //! parser reads the same members from it.
 
 mod names;
+mod plain;
 mod scanner;
 
 use std::borrow::Cow;
 
 use names::Names;
+pub(crate) use plain::copy_plain;
 use scanner::{Next, Scanner};
 
 /// Objects and arrays may nest this deep.
@@ -27,41 +29,38 @@ enum Escapes {
     Some,
 }
 
-/// A JSON string, with its quotes, its escapes not yet resolved.
+/// A JSON string without its quotes, its escapes not yet resolved.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Text<'a> {
-    quoted: &'a str,
+    written: &'a str,
     escapes: Escapes,
 }
 
 impl<'a> Text<'a> {
     /// Resolves the escapes; allocates only where there are some.
+    #[inline]
     pub(crate) fn decode(self) -> Cow<'a, str> {
-        if self.escapes == Escapes::Some {
-            // The reader has checked the escapes, so this does not fail; an empty string matches nothing.
-            Cow::Owned(serde_json::from_str(self.quoted).unwrap_or_default())
-        } else {
-            Cow::Borrowed(self.inner())
+        match self.plain() {
+            Some(plain) => Cow::Borrowed(plain),
+            None => self.resolve(),
         }
     }
 
-    /// Returns the string as it stands in the JSON, quotes and escapes included.
-    pub(crate) fn quoted(self) -> &'a str {
-        self.quoted
-    }
-
-    fn inner(self) -> &'a str {
-        self.quoted.get(1..self.quoted.len().saturating_sub(1)).unwrap_or_default()
+    #[cold]
+    fn resolve(self) -> Cow<'a, str> {
+        // The reader has checked the escapes, so this does not fail; an empty string matches nothing.
+        Cow::Owned(serde_json::from_str(&format!("\"{}\"", self.written)).unwrap_or_default())
     }
 
     /// Returns the string if it holds no escapes.
+    #[inline]
     pub(crate) fn plain(self) -> Option<&'a str> {
-        (self.escapes == Escapes::None).then(|| self.inner())
+        (self.escapes == Escapes::None).then_some(self.written)
     }
 
     /// Compares the resolved string.
     pub(crate) fn is(self, other: &str) -> bool {
-        if self.escapes == Escapes::Some { self.decode() == other } else { self.inner() == other }
+        self.decode() == other
     }
 }
 
@@ -81,6 +80,7 @@ enum Kind {
 /// A JSON value whose grammar has been checked; composite ones stay text.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Value<'a> {
+    /// Of a string, what is between its quotes.
     text: &'a str,
     kind: Kind,
 }
@@ -93,7 +93,7 @@ impl<'a> Value<'a> {
             Kind::EscapedString => Escapes::Some,
             _ => return None,
         };
-        Some(Text { quoted: self.text, escapes })
+        Some(Text { written: self.text, escapes })
     }
 
     #[inline]
@@ -112,24 +112,49 @@ impl<'a> Value<'a> {
     }
 }
 
+/// Where a value stands in its text, and what it is.
+#[derive(Clone, Copy)]
+struct Place {
+    start: usize,
+    end: usize,
+    kind: Kind,
+}
+
+impl Place {
+    /// Cuts the value out of the text that this was found in.
+    #[inline]
+    fn value(self, text: &str) -> Value<'_> {
+        let quotes = usize::from(matches!(self.kind, Kind::PlainString | Kind::EscapedString));
+        let cut = text.get(self.start + quotes..self.end - quotes);
+        Value { text: cut.unwrap_or_default(), kind: self.kind }
+    }
+}
+
 /// Where a member stands in its text, so that it can be kept without borrowing it.
 #[derive(Clone, Copy)]
 pub(crate) struct Span {
-    name: (u32, u32),
-    value: (u32, u32),
-    /// Bit 0: the name holds escapes; bit 1: the value is a string that does.
-    escapes: u32,
+    name: Place,
+    value: Place,
 }
 
 impl Span {
-    /// Returns the name and the value of the member of the `text` that this was made from.
+    /// Returns the name of the member of the `text` that this was made from.
     #[inline]
-    pub(crate) fn of<'a>(&self, text: &'a str) -> (Text<'a>, &'a str, Option<Text<'a>>) {
-        let cut = |(start, end): (u32, u32)| text.get(start as usize..end as usize).unwrap_or_default();
-        let escapes = |bit: u32| if self.escapes & bit == 0 { Escapes::None } else { Escapes::Some };
-        let value = cut(self.value);
-        let string = value.starts_with('"').then_some(Text { quoted: value, escapes: escapes(2) });
-        (Text { quoted: cut(self.name), escapes: escapes(1) }, value, string)
+    pub(crate) fn name(self, text: &str) -> Text<'_> {
+        let Value { text: written, kind } = self.name.value(text);
+        Text { written, escapes: if kind == Kind::PlainString { Escapes::None } else { Escapes::Some } }
+    }
+
+    /// Returns its value.
+    #[inline]
+    pub(crate) fn value(self, text: &str) -> Value<'_> {
+        self.value.value(text)
+    }
+
+    /// Returns the JSON of its value.
+    #[inline]
+    pub(crate) fn json(self, text: &str) -> &str {
+        text.get(self.value.start..self.value.end).unwrap_or_default()
     }
 }
 
@@ -138,24 +163,42 @@ pub(crate) struct Members<'a> {
     scanner: Scanner<'a>,
     at: usize,
     names: Names<'a>,
-    /// Which of the registered claims were there, by their place in [`REGISTERED`].
+    /// Which of the registered claims were there, a bit each.
     registered: u8,
     first: bool,
     done: bool,
 }
 
-/// The registered claims (RFC 7519 §4.1). All have three letters, so that `"iss":` is found with one load.
-pub(crate) const REGISTERED: [&str; 7] = ["iss", "sub", "aud", "exp", "nbf", "iat", "jti"];
-
-/// The place of a name in [`REGISTERED`].
-#[inline]
-fn place_of(name: &str) -> Option<usize> {
-    let three: &[u8; 3] = name.as_bytes().try_into().ok()?;
-    REGISTERED.iter().position(|registered| registered.as_bytes() == three)
+/// The registered claims (RFC 7519 §4.1).
+#[derive(Clone, Copy)]
+pub(crate) enum Registered {
+    Issuer,
+    Subject,
+    Audience,
+    ExpiresAt,
+    NotBefore,
+    IssuedAt,
+    JwtId,
 }
 
-/// One claim: its place in [`REGISTERED`], if it has one, its value, and where it stands.
-pub(crate) type Claim<'a> = (Option<usize>, Value<'a>, Span);
+impl Registered {
+    #[inline]
+    fn named(name: &str) -> Option<Self> {
+        match name {
+            "iss" => Some(Self::Issuer),
+            "sub" => Some(Self::Subject),
+            "aud" => Some(Self::Audience),
+            "exp" => Some(Self::ExpiresAt),
+            "nbf" => Some(Self::NotBefore),
+            "iat" => Some(Self::IssuedAt),
+            "jti" => Some(Self::JwtId),
+            _ => None,
+        }
+    }
+}
+
+/// One claim: which registered one it is, if any, and where it stands.
+pub(crate) type Claim = (Option<Registered>, Span);
 
 impl<'a> Members<'a> {
     /// Starts reading `text`, which must be one JSON object and nothing else.
@@ -181,59 +224,58 @@ impl<'a> Members<'a> {
         }
     }
 
+    /// Reads a name and its value.
+    #[inline]
+    fn member(&mut self, at: usize) -> Result<Span, NotStrictJson> {
+        let (at, name) = self.scanner.name(at)?;
+        self.value_of(name, at)
+    }
+
+    /// Reads the value after a name and its colon.
+    #[inline]
+    fn value_of(&mut self, name: Place, at: usize) -> Result<Span, NotStrictJson> {
+        let value = self.scanner.value(at, 1)?;
+        self.at = value.end;
+        Ok(Span { name, value })
+    }
+
     /// Returns the next member, or `None` when the object and the text have ended.
     pub(crate) fn next(&mut self) -> Result<Option<(Text<'a>, Value<'a>)>, NotStrictJson> {
         let Some(at) = self.start()? else { return Ok(None) };
-        let (at, name) = self.scanner.name(at)?;
-        let (at, value) = self.scanner.value(at, 1)?;
-        self.at = at;
+        let span = self.member(at)?;
+        let (name, value) = (span.name(self.scanner.text), span.value(self.scanner.text));
         if self.names.insert(name) { Ok(Some((name, value))) } else { Err(NotStrictJson) }
     }
 
     /// Returns the next claim of a claims set, or `None` when the object and the text have ended.
     #[inline]
-    pub(crate) fn next_claim(&mut self) -> Result<Option<Claim<'a>>, NotStrictJson> {
-        let Some(name_start) = self.start()? else { return Ok(None) };
-        let (registered, at, name_end, name_escapes) = match self.scanner.registered_name(name_start) {
-            Some(place) => (Some(place), name_start + 6, name_start + 5, 0),
+    pub(crate) fn next_claim(&mut self) -> Result<Option<Claim>, NotStrictJson> {
+        let Some(at) = self.start()? else { return Ok(None) };
+        let (registered, span) = match self.scanner.registered_name(at) {
+            Some(registered) => {
+                let name = Place { start: at, end: at + 5, kind: Kind::PlainString };
+                (Some(registered), self.value_of(name, at + 6)?)
+            }
             None => {
-                let (at, name) = self.scanner.name(name_start)?;
+                let span = self.member(at)?;
+                let name = span.name(self.scanner.text);
                 // Odd spacing or escapes hide a registered name from the fast path, not from this one.
-                let place = match name.plain() {
-                    Some(plain) => place_of(plain),
-                    None => place_of(&name.decode()),
-                };
-                if place.is_none() && !self.names.insert(name) {
+                let registered = Registered::named(&name.decode());
+                if registered.is_none() && !self.names.insert(name) {
                     return Err(NotStrictJson);
                 }
-                (place, at, name_start + name.quoted.len(), u32::from(name.escapes == Escapes::Some))
+                (registered, span)
             }
         };
-        if let Some(place) = registered {
-            let bit = 1 << place;
+        if let Some(registered) = registered {
+            let bit = 1 << registered as u8;
             if self.registered & bit != 0 {
                 return Err(NotStrictJson);
             }
             self.registered |= bit;
         }
-        let (at, value) = self.scanner.value(at, 1)?;
-        self.at = at;
-        // Tokens are far shorter than 4 GiB; were one not, its spans would be cut out as nothing.
-        let offset = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        let value_escapes = u32::from(value.kind == Kind::EscapedString);
-        let span = Span {
-            name: (offset(name_start), offset(name_end)),
-            value: (offset(at - value.text.len()), offset(at)),
-            escapes: name_escapes | value_escapes << 1,
-        };
-        Ok(Some((registered, value, span)))
+        Ok(Some((registered, span)))
     }
-}
-
-/// Reads `text`, which must be one JSON string and nothing else.
-pub(crate) fn string(text: &str) -> Result<Text<'_>, NotStrictJson> {
-    let (end, escapes) = Scanner { text }.string(0).ok()?;
-    if end == text.len() { Ok(Text { quoted: text, escapes }) } else { Err(NotStrictJson) }
 }
 
 /// The elements of one array.
@@ -263,9 +305,9 @@ impl<'a> Elements<'a> {
                 self.scanner.end(at).map(|()| None)
             }
             Next::At(at) => {
-                let (at, value) = self.scanner.value(at, 1)?;
-                self.at = at;
-                Ok(Some(value))
+                let value = self.scanner.value(at, 1)?;
+                self.at = value.end;
+                Ok(Some(value.value(self.scanner.text)))
             }
         }
     }

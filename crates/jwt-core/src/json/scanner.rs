@@ -1,6 +1,7 @@
 //! The JSON grammar, position by position (RFC 8259 §2).
 
-use super::{Escapes, Kind, MAX_DEPTH, NotStrictJson, REGISTERED, Text, Value};
+use super::plain::plain_run;
+use super::{Kind, MAX_DEPTH, NotStrictJson, Place, Registered};
 
 /// The text being read. Positions are passed by value: kept in a struct, each step would wait for memory.
 #[derive(Clone, Copy)]
@@ -70,41 +71,47 @@ impl<'a> Scanner<'a> {
 
     /// Reads a name and its colon.
     #[inline]
-    pub(super) fn name(self, at: usize) -> Result<(usize, Text<'a>), NotStrictJson> {
-        let (end, escapes) = self.string(at).ok()?;
-        let text = Text { quoted: self.cut(at, end)?, escapes };
-        Ok((self.after(self.after_space(end), b':')?, text))
+    pub(super) fn name(self, start: usize) -> Result<(usize, Place), NotStrictJson> {
+        let (end, kind) = self.string(start).ok()?;
+        Ok((self.after(self.after_space(end), b':')?, Place { start, end, kind }))
     }
 
     /// Finds the plain name of a registered claim with its colon: six characters.
     #[inline]
-    pub(super) fn registered_name(self, at: usize) -> Option<usize> {
-        const fn word(name: &str) -> u64 {
-            match name.as_bytes() {
-                [a, b, c] => u64::from_le_bytes([b'"', *a, *b, *c, b'"', b':', 0, 0]),
-                _ => 0,
-            }
+    pub(super) fn registered_name(self, at: usize) -> Option<Registered> {
+        // Compared as one number, the name costs a few comparisons and no loop.
+        const fn word(name: &[u8; 3]) -> u64 {
+            let [a, b, c] = *name;
+            u64::from_le_bytes([b'"', a, b, c, b'"', b':', 0, 0])
         }
-        const WORDS: [u64; 7] = {
-            let [a, b, c, d, e, f, g] = REGISTERED;
-            [word(a), word(b), word(c), word(d), word(e), word(f), word(g)]
-        };
+        const ISS: u64 = word(b"iss");
+        const SUB: u64 = word(b"sub");
+        const AUD: u64 = word(b"aud");
+        const EXP: u64 = word(b"exp");
+        const NBF: u64 = word(b"nbf");
+        const IAT: u64 = word(b"iat");
+        const JTI: u64 = word(b"jti");
+        // Less than two characters after a colon are no claims set that could have `exp`.
         let eight = self.text.as_bytes().get(at..)?.first_chunk::<8>()?;
-        let six = u64::from_le_bytes(*eight) & 0xffff_ffff_ffff;
-        WORDS.iter().position(|word| *word == six)
+        match u64::from_le_bytes(*eight) & 0xffff_ffff_ffff {
+            ISS => Some(Registered::Issuer),
+            SUB => Some(Registered::Subject),
+            AUD => Some(Registered::Audience),
+            EXP => Some(Registered::ExpiresAt),
+            NBF => Some(Registered::NotBefore),
+            IAT => Some(Registered::IssuedAt),
+            JTI => Some(Registered::JwtId),
+            _ => None,
+        }
     }
 
     /// Reads a value at the given depth, the number of containers around it, and the space before it.
     #[inline]
-    pub(super) fn value(self, at: usize, depth: u32) -> Result<(usize, Value<'a>), NotStrictJson> {
+    pub(super) fn value(self, at: usize, depth: u32) -> Result<Place, NotStrictJson> {
         let start = self.after_space(at);
-        let (end, kind) = if self.byte(start) == b'"' {
-            let (end, escapes) = self.string(start).ok()?;
-            (end, if escapes == Escapes::None { Kind::PlainString } else { Kind::EscapedString })
-        } else {
-            self.other_value(start, depth).ok()?
-        };
-        Ok((end, Value { text: self.cut(start, end)?, kind }))
+        let read = if self.byte(start) == b'"' { self.string(start) } else { self.other_value(start, depth) };
+        let (end, kind) = read.ok()?;
+        Ok(Place { start, end, kind })
     }
 
     fn other_value(self, at: usize, depth: u32) -> Read<Kind> {
@@ -136,7 +143,7 @@ impl<'a> Scanner<'a> {
                 Next::At(at) if close == b'}' => self.name(at)?.0,
                 Next::At(at) => at,
             };
-            (at, _) = self.value(at, depth + 1)?;
+            at = self.value(at, depth + 1)?.end;
         }
     }
 
@@ -173,15 +180,15 @@ impl<'a> Scanner<'a> {
     }
 
     #[inline]
-    pub(super) fn string(self, start: usize) -> Read<Escapes> {
-        const NONE: Read<Escapes> = Read { end: 0, what: Escapes::None };
+    fn string(self, start: usize) -> Read<Kind> {
+        const NONE: Read<Kind> = Read { end: 0, what: Kind::PlainString };
         if self.byte(start) != b'"' {
             return NONE;
         }
         let end = plain_run(self.text.as_bytes(), start + 1);
         match self.byte(end) {
-            b'"' => Read { end: end + 1, what: Escapes::None },
-            b'\\' => Read { end: self.escaped_string(end).unwrap_or(0), what: Escapes::Some },
+            b'"' => Read { end: end + 1, what: Kind::PlainString },
+            b'\\' => Read { end: self.escaped_string(end).unwrap_or(0), what: Kind::EscapedString },
             // A control character, or the end of the text.
             _ => NONE,
         }
@@ -235,51 +242,4 @@ pub(super) enum Next {
     At(usize),
     /// The container has ended before this.
     End(usize),
-}
-
-/// Returns the index of the first quote, backslash or control character from `at` on, or the length.
-#[inline]
-fn plain_run(bytes: &[u8], mut at: usize) -> usize {
-    const ONES: u64 = u64::from_ne_bytes([1; 8]);
-    const TOPS: u64 = u64::from_ne_bytes([0x80; 8]);
-    const QUOTES: u64 = u64::from_ne_bytes([b'"'; 8]);
-    const BACKSLASHES: u64 = u64::from_ne_bytes([b'\\'; 8]);
-    const SPACES: u64 = u64::from_ne_bytes([b' '; 8]);
-    // Eight bytes at once; borrows only spoil bytes above a hit, and the lowest hit is the one taken.
-    while let Some(eight) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*eight);
-        let quote = word ^ QUOTES;
-        let backslash = word ^ BACKSLASHES;
-        let hit = (quote.wrapping_sub(ONES) & !quote)
-            | (backslash.wrapping_sub(ONES) & !backslash)
-            | (word.wrapping_sub(SPACES) & !word);
-        let hit = hit & TOPS;
-        if hit != 0 {
-            return at + (hit.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
-    }
-    while let Some(byte) = bytes.get(at) {
-        if matches!(byte, b'"' | b'\\' | 0..0x20) {
-            break;
-        }
-        at += 1;
-    }
-    at
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn runs_are_found_like_byte_by_byte(text in "[ -~\\n\"\\\\é]{0,40}", from in 0usize..8) {
-            let bytes = text.as_bytes();
-            let from = from.min(bytes.len());
-            let slow = (from..bytes.len()).find(|at| matches!(bytes[*at], b'"' | b'\\' | 0..0x20)).unwrap_or(bytes.len());
-            prop_assert_eq!(plain_run(bytes, from), slow);
-        }
-    }
 }

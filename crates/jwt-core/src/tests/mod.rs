@@ -1,5 +1,6 @@
 //! Tests that need what the crate does not show: forged tokens and bare signatures.
 
+mod claims_writer;
 mod hazards;
 mod keys;
 mod vectors;
