@@ -94,3 +94,59 @@ pub fn validate(new: &str) -> Result<(), PasswordRefusal> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn three_of_four_kinds_are_enough() {
+        for password in
+            ["Correct-Horse-9", "abcdefG1", "abcdef1!", "ABCDEF1!", "abcdefG!", "пароль-Ж", "密码密码密码aB"]
+        {
+            assert_eq!(validate(password), Ok(()), "{password}");
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        for (password, says) in [
+            ("", "at least 8 characters"),
+            ("Ab1!xyz", "at least 8 characters"),
+            ("äÄ1!äÄ1", "at least 8 characters"),
+            ("abcdefgh", "it has no upper-case letters, no digits, no special characters."),
+            ("abcdefg1", "it has no upper-case letters, no special characters."),
+            ("12345678", "it has no lower-case letters, no upper-case letters, no special characters."),
+            ("abcdefgH", "it has no digits, no special characters."),
+        ] {
+            let refusal = validate(password).unwrap_err().to_string();
+            assert!(refusal.contains(says), "{password}: {refusal}");
+        }
+    }
+
+    //= LC-15
+    #[test]
+    fn lc_15_long_passwords_are_good_and_huge_ones_are_refused() {
+        for length in [64, 72, 73, 128, LONGEST] {
+            let password = "Aa1!".repeat(length).chars().take(length).collect::<String>();
+            assert_eq!(validate(&password), Ok(()), "{length}");
+        }
+        for length in [LONGEST + 1, 1_000_000] {
+            let password = "Aa1!".repeat(length).chars().take(length).collect::<String>();
+            assert_eq!(validate(&password), Err(PasswordRefusal::TooLong), "{length}");
+        }
+        assert_eq!(
+            validate(&"é".repeat(LONGEST)),
+            Err(PasswordRefusal::TooLong),
+            "bytes count, not characters"
+        );
+    }
+
+    #[test]
+    fn a_refusal_never_shows_the_password() {
+        for password in ["hunter2", "hunter2hunter2", &"hunter2".repeat(200)] {
+            let refusal = validate(password).unwrap_err();
+            assert!(!format!("{refusal} {refusal:?}").contains("hunter2"));
+        }
+    }
+}

@@ -201,8 +201,9 @@ pub fn is_of_openid_connect(scope: &ScopeToken) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::fixtures::{client_grant, resource_server};
+    use crate::fixtures::{client, client_grant, resource_server};
     use proptest::prelude::*;
+    use records::{ClientId, GrantType, ResourceServerId};
 
     fn set(text: &str) -> ScopeSet {
         ScopeSet::parse(text).unwrap()
@@ -268,6 +269,229 @@ mod tests {
         assert_eq!(for_client(None, &api, &grant, OutOfGrantScopes::Refuse), Ok(set("")));
     }
 
+    fn refreshing() -> Client {
+        Client { grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken], ..client() }
+    }
+
+    fn third_party(mode: ThirdPartySecurityMode) -> Client {
+        Client { is_first_party: false, third_party_security_mode: mode, ..refreshing() }
+    }
+
+    fn api(scopes: &str) -> ResourceServer {
+        ResourceServer { allow_offline_access: true, ..resource_server(scopes) }
+    }
+
+    fn user_grant(scopes: &str) -> ClientGrant {
+        ClientGrant { subject_type: SubjectType::User, ..client_grant(scopes) }
+    }
+
+    fn granted(
+        requested: &str,
+        client: &Client,
+        api: Option<&ResourceServer>,
+        grant: Option<&ClientGrant>,
+    ) -> Result<String, UserScopeRefusal> {
+        for_user(&set(requested), client, api, grant).map(|scopes| scopes.granted.to_string())
+    }
+
+    #[test]
+    fn of_the_apis_scopes_people_get_those_that_are_requested_and_defined() {
+        let api = api("read write");
+        for (requested, expected) in [
+            ("", ""),
+            ("read", "read"),
+            ("write read", "read write"),
+            ("read delete", "read"),
+            ("delete", ""),
+            ("READ", ""),
+            ("openid", "openid"),
+            ("openid profile email address phone read", "address email openid phone profile read"),
+            ("openid unknown", "openid"),
+        ] {
+            assert_eq!(
+                granted(requested, &client(), Some(&api), None).as_deref(),
+                Ok(expected),
+                "{requested}"
+            );
+        }
+    }
+
+    #[test]
+    fn without_an_api_openid_connects_scopes_are_all_there_is() {
+        let requested = "address email offline_access openid phone profile";
+        assert_eq!(
+            granted(&format!("{requested} read"), &refreshing(), None, None).as_deref(),
+            Ok(requested)
+        );
+        assert_eq!(requested.split(' ').count(), OIDC_SCOPES.len());
+    }
+
+    //= OIDC Core §11
+    #[test]
+    fn offline_access_is_left_out_where_it_may_not_be_issued_and_that_is_said() {
+        let closed = resource_server("read");
+        let open = api("read");
+        for (client, api, stays) in [
+            (refreshing(), Some(&open), true),
+            (refreshing(), Some(&closed), false),
+            (refreshing(), None, true),
+            (client(), Some(&open), false),
+            (client(), None, false),
+        ] {
+            let scopes = for_user(&set("openid offline_access"), &client, api, None).unwrap();
+            let expected = if stays { "offline_access openid" } else { "openid" };
+            assert_eq!(
+                (scopes.granted.to_string().as_str(), scopes.drops_offline_access),
+                (expected, !stays)
+            );
+            let unasked = for_user(&set("openid"), &client, api, None).unwrap();
+            assert!(!unasked.drops_offline_access && unasked.granted == set("openid"));
+        }
+    }
+
+    #[test]
+    fn an_api_cannot_grant_offline_access_by_defining_a_scope_of_that_name() {
+        let api = resource_server("offline_access read");
+        let scopes = for_user(&set("offline_access read"), &refreshing(), Some(&api), None).unwrap();
+        assert_eq!((scopes.granted, scopes.drops_offline_access), (set("read"), true));
+        let scopes = for_password(&set("openid"), &refreshing(), Some(&api), None).unwrap();
+        assert_eq!(scopes.granted, set("openid profile email address phone read"));
+        assert!(!scopes.drops_offline_access);
+    }
+
+    #[test]
+    fn an_api_that_refuses_people_does_so_over_existing_grants() {
+        let api = ResourceServer { user_policy: UserPolicy::DenyAll, ..api("read") };
+        let grant = user_grant("read");
+        for (requested, grant) in [("read", None), ("read", Some(&grant)), ("openid", None), ("", None)] {
+            let refused = Err(UserScopeRefusal::ApiRefusesPeople);
+            assert_eq!(granted(requested, &client(), Some(&api), grant), refused);
+        }
+    }
+
+    #[test]
+    fn where_a_client_grant_is_wanted_it_is_a_ceiling_and_without_it_there_is_nothing() {
+        let requires = ResourceServer { user_policy: UserPolicy::RequireClientGrant, ..api("read write") };
+        let open = api("read write");
+        let all = ClientGrant { allow_all_scopes: true, ..user_grant("") };
+        for (client, api) in [(refreshing(), &requires), (third_party(ThirdPartySecurityMode::Strict), &open)]
+        {
+            let granted = |requested, grant| granted(requested, &client, Some(api), grant);
+            assert_eq!(granted("openid read", None), Err(UserScopeRefusal::NoClientGrant));
+            assert_eq!(granted("openid", None), Err(UserScopeRefusal::NoClientGrant));
+            let ceiling = user_grant("read forgotten");
+            assert_eq!(granted("openid read write forgotten", Some(&ceiling)).as_deref(), Ok("openid read"));
+            assert_eq!(granted("write", Some(&ceiling)).as_deref(), Ok(""));
+            assert_eq!(granted("read write forgotten", Some(&all)).as_deref(), Ok("read write"));
+            assert_eq!(granted("", Some(&all)).as_deref(), Ok(""), "they must be asked for");
+        }
+    }
+
+    #[test]
+    fn elsewhere_no_client_grant_is_wanted_and_none_limits() {
+        let api = api("read write");
+        let grant = user_grant("read");
+        for client in [refreshing(), third_party(ThirdPartySecurityMode::Permissive)] {
+            for grant in [None, Some(&grant)] {
+                assert_eq!(granted("read write", &client, Some(&api), grant).as_deref(), Ok("read write"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_client_grant_of_another_client_api_or_subject_gives_people_nothing() {
+        let api = ResourceServer { user_policy: UserPolicy::RequireClientGrant, ..api("read") };
+        for grant in [
+            client_grant("read"),
+            ClientGrant { client: ClientId::parse("another").unwrap(), ..user_grant("read") },
+            ClientGrant {
+                resource_server: ResourceServerId::parse("another").unwrap(),
+                ..user_grant("read")
+            },
+        ] {
+            let refused = Err(UserScopeRefusal::NoClientGrant);
+            assert_eq!(granted("read", &client(), Some(&api), Some(&grant)), refused, "{grant:?}");
+        }
+    }
+
+    #[test]
+    fn an_api_with_permissions_gets_no_scope_of_its_own_while_there_are_none() {
+        let api = ResourceServer { enforce_policies: true, ..api("read") };
+        assert_eq!(granted("openid read", &client(), Some(&api), None).as_deref(), Ok("openid"));
+        let scopes = for_password(&set("openid"), &client(), Some(&api), None).unwrap();
+        assert_eq!(scopes.granted, set("openid profile email address phone"));
+    }
+
+    #[test]
+    fn of_the_management_api_people_get_what_concerns_their_own_record() {
+        let identifier = ApiIdentifier::Management;
+        let management = ResourceServer { identifier, scopes: management_scope::all(), ..api("") };
+        let everything = set(&management_scope::MANAGEMENT_SCOPES.join(" "));
+        let own = set(&management_scope::CURRENT_USER_SCOPES.join(" "));
+        let scopes = for_user(&everything, &client(), Some(&management), None).unwrap();
+        assert_eq!(scopes.granted, own);
+        let all = ClientGrant { allow_all_scopes: true, ..user_grant("") };
+        let strict = third_party(ThirdPartySecurityMode::Strict);
+        let scopes = for_user(&everything, &strict, Some(&management), Some(&all)).unwrap();
+        assert_eq!(scopes.granted, own);
+        let scopes = for_password(&set("profile"), &client(), Some(&management), None).unwrap();
+        assert_eq!(scopes.granted, set(&format!("{own} profile")));
+    }
+
+    #[test]
+    fn a_password_grant_that_names_no_scope_of_the_api_gets_them_all() {
+        let api = api("read write");
+        let everything = "address email openid phone profile read write";
+        for (requested, expected) in [
+            ("", everything),
+            ("openid", everything),
+            ("openid email", "email openid read write"),
+            ("offline_access", "offline_access read write"),
+            ("openid offline_access", "offline_access openid read write"),
+            ("read", "read"),
+            ("openid read", "openid read"),
+            ("unknown", ""),
+            ("openid unknown", "openid"),
+        ] {
+            let scopes = for_password(&set(requested), &refreshing(), Some(&api), None).unwrap();
+            assert_eq!(scopes.granted, set(expected), "{requested}");
+        }
+    }
+
+    #[test]
+    fn a_password_grant_without_an_api_gets_the_whole_profile_unless_it_names_something() {
+        for (requested, expected) in [
+            ("", "openid profile email address phone"),
+            ("openid", "openid profile email address phone"),
+            ("openid email", "openid email"),
+            ("profile", "profile"),
+            ("read", ""),
+        ] {
+            let scopes = for_password(&set(requested), &client(), None, None).unwrap();
+            assert_eq!(scopes.granted, set(expected), "{requested}");
+        }
+    }
+
+    #[test]
+    fn a_password_grant_stays_below_the_client_grant() {
+        let api = ResourceServer { user_policy: UserPolicy::RequireClientGrant, ..api("read write") };
+        let scopes = for_password(&set("profile"), &client(), Some(&api), Some(&user_grant("read"))).unwrap();
+        assert_eq!(scopes.granted, set("profile read"));
+        let refused = for_password(&set("openid"), &client(), Some(&api), None);
+        assert_eq!(refused, Err(UserScopeRefusal::NoClientGrant));
+    }
+
+    #[test]
+    fn third_parties_get_nothing_by_a_password_grant() {
+        for mode in [ThirdPartySecurityMode::Strict, ThirdPartySecurityMode::Permissive] {
+            for api in [None, Some(&api("read"))] {
+                let refused =
+                    for_password(&set("openid"), &third_party(mode), api, Some(&user_grant("read")));
+                assert_eq!(refused, Err(UserScopeRefusal::ClientIsThirdParty));
+            }
+        }
+    }
+
     proptest! {
         #[test]
         fn no_scope_is_issued_that_is_not_granted_and_defined(
@@ -290,6 +514,33 @@ mod tests {
                     for scope in refusal.not_granted.iter() {
                         prop_assert!(!(granted.contains(scope) && defined.contains(scope)));
                     }
+                }
+            }
+        }
+
+        #[test]
+        fn a_person_never_gets_what_was_not_asked_for_or_not_defined(
+            requested in "[a-c ]{0,6}( openid)?( offline_access)?",
+            defined in "[a-d ]{0,6}",
+            ceiling in "[a-d ]{0,6}",
+            wants_grant: bool,
+            refreshes: bool,
+            offline: bool,
+        ) {
+            let client = if refreshes { refreshing() } else { client() };
+            let user_policy = if wants_grant { UserPolicy::RequireClientGrant } else { UserPolicy::AllowAll };
+            let api = ResourceServer { user_policy, allow_offline_access: offline, ..resource_server(&defined) };
+            let requested = set(&requested);
+            let grant = user_grant(&ceiling);
+            let scopes = for_user(&requested, &client, Some(&api), Some(&grant)).unwrap();
+            prop_assert!(scopes.granted.is_subset_of(&requested));
+            for scope in scopes.granted.iter() {
+                match scope.as_str() {
+                    "offline_access" => prop_assert!(refreshes && offline),
+                    "openid" => {}
+                    _ => prop_assert!(
+                        set(&defined).contains(scope) && (!wants_grant || set(&ceiling).contains(scope))
+                    ),
                 }
             }
         }
