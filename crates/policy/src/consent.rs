@@ -20,8 +20,8 @@ pub struct Question<'a> {
     pub settings: &'a TenantSettings,
     /// What the token is for; `None`: the userinfo endpoint alone.
     pub api: Option<&'a ResourceServer>,
-    /// What it would carry ([`crate::scope::for_user`]), without the optional scopes that the person left out before
-    /// ([`UserGrant::left_out`]): otherwise the same question would come again.
+    /// What it would carry ([`crate::scope::for_user`]), without the optional scopes that the person left out
+    /// before ([`UserGrant::left_out`]): otherwise the same question would come again.
     pub scopes: &'a ScopeSet,
     /// Where the answer would go.
     pub redirect_uri: &'a str,
@@ -55,21 +55,22 @@ pub enum ConsentNext {
     Skip(Why),
     /// The person is asked.
     Ask {
-        /// What of it is new. Empty where `prompt=consent` asks again, or where the application is new and wants no
-        /// scope.
+        /// What of it is new. Empty where `prompt=consent` asks again, or where the application is new and
+        /// wants no scope.
         missing: ScopeSet,
     },
 }
 
 /// Whether the person must be asked.
 ///
-/// `prompt=consent` asks whatever was allowed. For the tenant's own applications userinfo alone needs no consent, nor
-/// does an API that says so, where [`redirect_uri::is_verifiable`]. Else everything must have been allowed, by the
-/// person, or by an administrator for people of which the person is one, or by both together; that an administrator
-/// named the application is what makes it count for third parties too, which nothing else skips.
+/// `prompt=consent` asks whatever was allowed. For the tenant's own applications userinfo alone needs no
+/// consent, nor does an API that says so, where [`redirect_uri::is_verifiable`]. Else everything must have
+/// been allowed, by the person, or by an administrator for people of which the person is one, or by both
+/// together; that an administrator named the application is what makes it count for third parties too, which
+/// nothing else skips.
 ///
-/// An application that asks for no scope at all still asks for the person: without any grant or rule the person is asked.
-/// A grant or a rule that names somebody or something else is as good as none.
+/// An application that asks for no scope at all still asks for the person: without any grant or rule the
+/// person is asked. A grant or a rule that names somebody or something else is as good as none.
 pub fn next(question: &Question<'_>) -> ConsentNext {
     let grant = question.grant.filter(|grant| is_about(grant, question));
     let rules = applying_rules(question);
@@ -269,7 +270,7 @@ mod tests {
         assert_eq!(Case { grant: Some(grant("")), ..third_party("") }.next(), SKIP_GRANTED);
     }
 
-    //= OIDC Core §3.1.2.1
+    //= OpenID Connect Core 1.0 §3.1.2.1
     #[test]
     fn prompt_consent_asks_whatever_was_allowed() {
         let skipping = ResourceServer {

@@ -7,7 +7,8 @@ use records::{AttemptsId, Lifetime, LoginAttempts, UnixTime};
 pub struct Lockout {
     /// How many attempts are free.
     pub free: u32,
-    /// How long after the one before it the first attempt past these must wait. Each further one waits twice as long.
+    /// How long after the one before it the first attempt past these must wait. Each further one waits twice
+    /// as long.
     pub first_wait: Lifetime,
     /// The longest wait.
     pub longest_wait: Lifetime,
@@ -37,7 +38,8 @@ impl Lockout {
 /// Whether an attempt may be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attempt {
-    /// It may, once this is written: only then is the password verified, so that parallel attempts are counted too.
+    /// It may, once this is written: only then is the password verified, so that parallel attempts are
+    /// counted too.
     Reserved(LoginAttempts),
     /// It may not for so long; at least a second.
     Wait(Lifetime),
@@ -45,10 +47,10 @@ pub enum Attempt {
 
 /// Counts an attempt before it is verified, or refuses it. `past` is what is remembered under `id`.
 ///
-/// A refused attempt is not counted and does not make the wait longer: whoever keeps knocking does not lock the owner
-/// out any longer. Where the clock was set back by more than the longest wait, the wait is void: nobody is locked out
-/// until the clock has caught up. A success ends the count: of an account by forgetting it, of an address by
-/// [`give_back`].
+/// A refused attempt is not counted and does not make the wait longer: whoever keeps knocking does not lock
+/// the owner out any longer. Where the clock was set back by more than the longest wait, the wait is void:
+/// nobody is locked out until the clock has caught up. A success ends the count: of an account by forgetting
+/// it, of an address by [`give_back`].
 pub fn reserve(rule: &Lockout, id: &AttemptsId, past: Option<&LoginAttempts>, now: UnixTime) -> Attempt {
     let past = past.filter(|past| past.id == *id && now < past.forgotten_at);
     let failures = past.map_or(0, |past| past.failures);
@@ -71,8 +73,8 @@ pub fn reserve(rule: &Lockout, id: &AttemptsId, past: Option<&LoginAttempts>, no
 
 /// The count after an attempt that succeeded: it is not counted, those before it are.
 ///
-/// For an address: where a success forgot all, whoever has an account could guess other people's passwords as often
-/// as they log in themselves.
+/// For an address: where a success forgot all, whoever has an account could guess other people's passwords as
+/// often as they log in themselves.
 #[must_use]
 pub fn give_back(attempts: &LoginAttempts) -> LoginAttempts {
     LoginAttempts { failures: attempts.failures.saturating_sub(1), ..attempts.clone() }

@@ -68,7 +68,8 @@ pub const MANAGEMENT_SCOPES: &[&str] = &[
     "update:users_app_metadata",
 ];
 
-/// The permissions that concern nobody but the person whose token it is: the only ones that people's tokens carry.
+/// The permissions that concern nobody but the person whose token it is: the only ones that people's tokens
+/// carry.
 pub const CURRENT_USER_SCOPES: &[&str] = &[
     "read:current_user",
     "update:current_user_identities",
@@ -84,7 +85,8 @@ pub fn is_for_current_user(scope: &ScopeToken) -> bool {
     CURRENT_USER_SCOPES.contains(&scope.as_str())
 }
 
-/// The permissions as the Management API defines them, each with a description: `read:clients` is "Read clients".
+/// The permissions as the Management API defines them, each with a description: `read:clients` is "Read
+/// clients".
 pub fn all() -> Vec<ApiScope> {
     MANAGEMENT_SCOPES.iter().filter_map(|value| ScopeToken::parse(value).ok()).map(described).collect()
 }

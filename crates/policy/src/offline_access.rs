@@ -2,11 +2,11 @@
 
 use records::{Client, GrantType, ResourceServer};
 
-/// Whether `offline_access`, and with it a refresh token, may be granted: the application must be able to use one, and
-/// the API must allow it. Without an API (`None`: userinfo alone) no API has a say.
+/// Whether `offline_access`, and with it a refresh token, may be granted: the application must be able to use
+/// one, and the API must allow it. Without an API (`None`: userinfo alone) no API has a say.
 ///
-/// It is left out silently where it may not. Refresh tokens never come from the authorization endpoint or from client
-/// credentials; that is for the callers to keep.
+/// It is left out silently where it may not. Refresh tokens never come from the authorization endpoint or
+/// from client credentials; that is for the callers to keep.
 pub fn may_be_issued(client: &Client, api: Option<&ResourceServer>) -> bool {
     client.grant_types.contains(&GrantType::RefreshToken) && api.is_none_or(|api| api.allow_offline_access)
 }
@@ -16,7 +16,7 @@ mod tests {
     use super::*;
     use crate::fixtures::{client, resource_server};
 
-    //= OIDC Core §11
+    //= OpenID Connect Core 1.0 §11
     #[test]
     fn offline_access_is_the_policy_of_the_api_and_a_capability_of_the_client() {
         for (grant_type, allow_offline_access, expected) in [

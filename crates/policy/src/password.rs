@@ -76,7 +76,8 @@ impl fmt::Display for PasswordRefusal {
 
 impl std::error::Error for PasswordRefusal {}
 
-/// Whether a new password is good enough: at least 8 characters of three of the four kinds, at most 1024 bytes.
+/// Whether a new password is good enough: at least 8 characters of three of the four kinds, at most 1024
+/// bytes.
 ///
 /// # Errors
 /// [`PasswordRefusal`] says what is missing.

@@ -80,7 +80,8 @@ pub enum Next {
     },
 }
 
-/// What a request with `prompt=none` would have to show, and is refused for (OpenID Connect Core 1.0 §3.1.2.6).
+/// What a request with `prompt=none` would have to show, and is refused for (OpenID Connect Core 1.0
+/// §3.1.2.6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Required {
     /// A login page.
@@ -103,12 +104,13 @@ impl Next {
     }
 }
 
-/// What comes next: login, then consent, then the confirmation of a callback that shows nothing of its owner, then the
-/// answer.
+/// What comes next: login, then consent, then the confirmation of a callback that shows nothing of its owner,
+/// then the answer.
 ///
-/// A login in this flow answers `prompt=login`, `prompt=select_account` and `max_age`, however long the person then
-/// thinks about the consent. It does not answer for whom the request means: that is asked until it is so, since no token
-/// may be for somebody else. A session that ended, is not the question's user's or is a blocked person's is none.
+/// A login in this flow answers `prompt=login`, `prompt=select_account` and `max_age`, however long the
+/// person then thinks about the consent. It does not answer for whom the request means: that is asked until
+/// it is so, since no token may be for somebody else. A session that ended, is not the question's user's or
+/// is a blocked person's is none.
 ///
 /// With `prompt=none` a request is refused where [`Next::required`] names something.
 pub fn next(facts: &Facts<'_>) -> Next {
@@ -131,14 +133,14 @@ pub fn next(facts: &Facts<'_>) -> Next {
 }
 
 fn must_log_in(facts: &Facts<'_>, session: &Session) -> Option<LoginReason> {
-    //= OIDC Core §3.1.2.1
+    //= OpenID Connect Core 1.0 §3.1.2.1
     if facts.expected_user.is_some_and(|expected| *expected != session.user) {
         return Some(LoginReason::AnotherUser);
     }
     if facts.login_answered == Some(&session.id) {
         return None;
     }
-    //= OIDC Core §3.1.2.3
+    //= OpenID Connect Core 1.0 §3.1.2.3
     if facts.prompts.login {
         return Some(LoginReason::Prompted);
     }
@@ -270,7 +272,7 @@ mod tests {
     }
 
     //= AZ-24
-    //= OIDC Core §3.1.2.3
+    //= OpenID Connect Core 1.0 §3.1.2.3
     #[test]
     fn az_24_who_is_not_logged_in_must_log_in() {
         let next = Case { session: None, ..Case::new() }.next();
@@ -294,7 +296,7 @@ mod tests {
     }
 
     //= AZ-27
-    //= OIDC Core §3.1.2.1
+    //= OpenID Connect Core 1.0 §3.1.2.1
     #[test]
     fn az_27_prompt_login_and_select_account_want_a_login_in_this_flow() {
         for (prompts, reason) in [
@@ -319,7 +321,7 @@ mod tests {
     }
 
     //= AZ-28
-    //= OIDC Core §3.1.2.1
+    //= OpenID Connect Core 1.0 §3.1.2.1
     #[test]
     fn az_28_a_login_longer_ago_than_max_age_does_not_count() {
         for (age, max_age, counts) in [
@@ -358,7 +360,7 @@ mod tests {
     }
 
     //= AZ-29, AZ-33
-    //= OIDC Core §3.1.2.1, §5.5.1
+    //= OpenID Connect Core 1.0 §3.1.2.1, §5.5.1
     #[test]
     fn az_29_somebody_else_than_the_request_means_never_gets_the_answer() {
         let case = Case { expected_user: Some(another()), ..Case::new() };
@@ -369,7 +371,7 @@ mod tests {
     }
 
     //= AZ-25
-    //= OIDC Core §3.1.2.4
+    //= OpenID Connect Core 1.0 §3.1.2.4
     #[test]
     fn az_25_what_is_not_allowed_yet_is_asked_after_the_login() {
         let prompts = Prompts { login: true, ..Prompts::default() };

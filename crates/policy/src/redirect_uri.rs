@@ -18,12 +18,14 @@ pub enum RedirectUriRefusal {
     NotRegistered,
 }
 
-/// The redirect URI that a request means: the one it names where that is registered, else the only registered one.
+/// The redirect URI that a request means: the one it names where that is registered, else the only registered
+/// one.
 ///
-/// Compared byte for byte, with two exceptions: an installed application's `http://127.0.0.1` and `http://[::1]` may
-/// have any port (`localhost` may not: it is a name, which may be somebody else's), and `https://*.example.com/…`
-/// stands for exactly one label of the host, unless the client is a third party's in strict mode. What could not be
-/// registered ([`validate_callback`]) is never resolved to, whatever an imported row holds.
+/// Compared byte for byte, with two exceptions: an installed application's `http://127.0.0.1` and
+/// `http://[::1]` may have any port (`localhost` may not: it is a name, which may be somebody else's), and
+/// `https://*.example.com/…` stands for exactly one label of the host, unless the client is a third party's
+/// in strict mode. What could not be registered ([`validate_callback`]) is never resolved to, whatever an
+/// imported row holds.
 ///
 /// # Errors
 /// [`RedirectUriRefusal`].
@@ -159,8 +161,9 @@ impl std::error::Error for CallbackRefusal {}
 /// The most bytes that a redirect URI may have.
 pub const LONGEST: usize = 2000;
 
-/// Schemes that run scripts, read files, show content of the sender's choice or start programs, in lower case. No list
-/// of this kind is complete; what it leaves over is private-use schemes, which open the application that claimed them.
+/// Schemes that run scripts, read files, show content of the sender's choice or start programs, in lower
+/// case. No list of this kind is complete; what it leaves over is private-use schemes, which open the
+/// application that claimed them.
 #[rustfmt::skip]
 const DANGEROUS_SCHEMES: &[&str] = &[
     "about", "blob", "chrome", "chrome-extension", "content", "data", "feed", "file", "filesystem", "ftp",
@@ -178,9 +181,9 @@ const RESERVED_PARAMETERS: &[&str] = &[
 
 /// Whether a redirect URI may be registered.
 ///
-/// `http` and `https` with a host, or the application's own scheme (RFC 8252 §7.1). A scheme without a period is
-/// accepted, as Auth0 does, though RFC 8252 §8.4 would rather not. `allows_wildcard`: `*` may be the whole first label of
-/// the host; how many labels of the rest are everybody's (`co.uk`) is not known here.
+/// `http` and `https` with a host, or the application's own scheme (RFC 8252 §7.1). A scheme without a period
+/// is accepted, as Auth0 does, though RFC 8252 §8.4 would rather not. `allows_wildcard`: `*` may be the whole
+/// first label of the host; how many labels of the rest are everybody's (`co.uk`) is not known here.
 ///
 /// # Errors
 /// [`CallbackRefusal`]: the first thing that is wrong.
@@ -229,7 +232,8 @@ pub fn validate_callback(text: &str, allows_wildcard: bool) -> Result<(), Callba
     Ok(())
 }
 
-/// Whether a web origin may be registered: `scheme://host` or `scheme://host:port`, spelled as browsers send it.
+/// Whether a web origin may be registered: `scheme://host` or `scheme://host:port`, spelled as browsers send
+/// it.
 ///
 /// # Errors
 /// [`CallbackRefusal::NotAnOrigin`] or [`CallbackRefusal::WildcardNotAllowed`].
@@ -237,10 +241,10 @@ pub fn validate_web_origin(text: &str) -> Result<(), CallbackRefusal> {
     if text.contains('*') {
         return Err(CallbackRefusal::WildcardNotAllowed);
     }
-    let origin = Origin::parse(text).map_err(|_| CallbackRefusal::NotAnOrigin)?;
-    let as_sent = origin.issuer().strip_suffix('/').filter(|as_sent| *as_sent == text);
+    // Two readers must agree, and the browsers' one must find nothing to change.
+    Origin::parse(text).map_err(|_| CallbackRefusal::NotAnOrigin)?;
     let parsed = Url::parse(text).map_err(|_| CallbackRefusal::NotAnOrigin)?;
-    if as_sent.is_none() || parsed.origin().ascii_serialization() != text {
+    if parsed.origin().ascii_serialization() != text {
         return Err(CallbackRefusal::NotAnOrigin);
     }
     Ok(())
@@ -301,8 +305,8 @@ fn host(authority: &str) -> Option<&str> {
 
 /// Whether a first-party application's callback shows whose it is, so that an API may skip consent for it.
 ///
-/// [`VerifiableCallbacks::Era`]: neither is it on this machine or a private-use scheme, nor is any registered callback
-/// on `localhost`. [`VerifiableCallbacks::Later`]: the API's setting alone decides, hence always.
+/// [`VerifiableCallbacks::Era`]: neither is it on this machine or a private-use scheme, nor is any registered
+/// callback on `localhost`. [`VerifiableCallbacks::Later`]: the API's setting alone decides, hence always.
 pub fn is_verifiable(how: VerifiableCallbacks, client: &Client, redirect_uri: &str) -> bool {
     match how {
         VerifiableCallbacks::Later => true,
@@ -325,8 +329,8 @@ fn is_localhost(name: &str) -> bool {
     name == "localhost" || name.ends_with(".localhost")
 }
 
-/// Whether a redirect URI says nothing of whose it is: a private-use scheme, which any application on the machine may
-/// claim, or the machine itself, where any application may listen (RFC 8252 §8.6).
+/// Whether a redirect URI says nothing of whose it is: a private-use scheme, which any application on the
+/// machine may claim, or the machine itself, where any application may listen (RFC 8252 §8.6).
 pub fn shows_nothing_of_its_owner(redirect_uri: &str) -> bool {
     let Ok(uri) = Url::parse(redirect_uri) else { return true };
     if !matches!(uri.scheme(), "http" | "https") {
@@ -372,7 +376,8 @@ mod tests {
         Client { is_first_party: false, third_party_security_mode: mode, ..client }
     }
 
-    /// Of no kind of application, not even the one for which something varies, is any of these the registered URI.
+    /// Of no kind of application, not even the one for which something varies, is any of these the registered
+    /// URI.
     fn all_refused(registered: &str, requested: &[&str]) {
         for requested in requested {
             for client in [with(&[registered]), native(&[registered])] {
@@ -665,6 +670,9 @@ mod tests {
             ],
         );
         all_refused("http://[::1]/cb", &["http://[0:0:0:0:0:0:0:1]:8/cb", "http://[::ffff:127.0.0.1]:8/cb"]);
+        // Rows that could not be registered open nothing either.
+        all_refused("http://127.0.0.1:080/cb", &["http://127.0.0.1:8/cb", "http://127.0.0.1:080/cb"]);
+        all_refused("http://127.0.0.1:8.evil.com/cb", &["http://127.0.0.1.evil.com/cb"]);
         all_refused("http://localhost:9999/cb", &["http://localhost:8/cb", "http://127.0.0.1:9999/cb"]);
         all_refused("http://192.168.0.1:9999/cb", &["http://192.168.0.1:8/cb"]);
         assert!(resolve(&native(&["http://localhost:9999/cb"]), Some("http://localhost:9999/cb")).is_ok());
@@ -922,6 +930,9 @@ mod tests {
             "https://127.0.0.1:65536",
             "https://[0:0:0:0:0:0:0:1]",
             "com.example.app://x",
+            "ftp://app.example.com",
+            "wss://app.example.com",
+            "https://app!.example.com",
             "javascript:x",
             "https://app.example.com\n",
             "https://bücher.example",
@@ -997,7 +1008,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_mutated_uri_is_resolved(uri in registered(), at in any::<prop::sample::Index>(), byte in 0_u8..=127, how in 0..3) {
+        fn no_mutated_uri_is_resolved(
+            uri in registered(), at in any::<prop::sample::Index>(), byte in 0_u8..=127, how in 0..3,
+        ) {
             let mut bytes = uri.as_bytes().to_vec();
             match how {
                 0 => bytes.insert(at.index(bytes.len() + 1), byte),
@@ -1010,7 +1023,13 @@ mod tests {
         }
 
         #[test]
-        fn of_a_loopback_uri_only_the_port_varies(uri in registered(), requested in "(http|https|com.example.app)://?(127\\.0\\.0\\.1|\\[::1\\]|localhost)(:[0-9]{0,5})?(/cb|/callback|/)?(\\?x=1)?") {
+        fn of_a_loopback_uri_only_the_port_varies(
+            uri in registered(),
+            scheme in "(http|https|com.example.app)://?",
+            host in "(127\\.0\\.0\\.1|\\[::1\\]|localhost)(:[0-9]{0,5})?",
+            behind in "(/cb|/callback|/)?(\\?x=1)?",
+        ) {
+            let requested = format!("{scheme}{host}{behind}");
             let without_port = |uri: &str| {
                 let authority = uri.find("://").map_or(0, |at| at + 3);
                 let host = uri[authority..].find(']').map_or(authority, |at| authority + at);

@@ -45,15 +45,17 @@ pub fn for_client(
     within(requested, &defined, granted, out_of_grant)
 }
 
-/// The scopes that are requested, granted and defined; where none is requested, all that are granted and defined.
+/// The scopes that are requested, granted and defined; where none is requested, all that are granted and
+/// defined.
 ///
-/// A grant may name scopes that the API no longer defines. They are nobody's: left out of a token that asked for
-/// nothing in particular, refused where they are asked for.
+/// A grant may name scopes that the API no longer defines. They are nobody's: left out of a token that asked
+/// for nothing in particular, refused where they are asked for.
 ///
 /// # Errors
 /// [`ScopeRefusal`] names the requested scopes that are not granted or no longer defined. With
-/// [`OutOfGrantScopes::Filter`] only where nothing would be left: a token without any scope could not say in the
-/// response that it differs from the request, as RFC 6749 §5.1 demands, because `scope` cannot be empty there.
+/// [`OutOfGrantScopes::Filter`] only where nothing would be left: a token without any scope could not say in
+/// the response that it differs from the request, as RFC 6749 §5.1 demands, because `scope` cannot be empty
+/// there.
 pub fn within(
     requested: Option<&ScopeSet>,
     defined: &ScopeSet,
@@ -99,11 +101,12 @@ pub enum UserScopeRefusal {
 
 /// The scopes of a person's token for `api` (`None`: userinfo alone) as far as the client and the API decide.
 ///
-/// OpenID Connect's scopes pass, `offline_access` where [`offline_access::may_be_issued`]. Of the API's those that it
-/// defines; what it does not define is left out silently, as Auth0 does (RFC 6749 §3.3: the response then names what was
-/// granted). Where the API's policy is [`UserPolicy::RequireClientGrant`], and for third parties' clients in strict
-/// mode, only what the user-type `client_grant` allows. Of the Management API only what concerns the person's own
-/// record. An API with `enforce_policies` wants people's permissions, and there are none yet: it gets no scope of its own.
+/// OpenID Connect's scopes pass, `offline_access` where [`offline_access::may_be_issued`]. Of the API's those
+/// that it defines; what it does not define is left out silently, as Auth0 does (RFC 6749 §3.3: the response
+/// then names what was granted). Where the API's policy is [`UserPolicy::RequireClientGrant`], and for third
+/// parties' clients in strict mode, only what the user-type `client_grant` allows. Of the Management API only
+/// what concerns the person's own record. An API with `enforce_policies` wants people's permissions, and
+/// there are none yet: it gets no scope of its own.
 ///
 /// # Errors
 /// [`UserScopeRefusal`].
@@ -128,8 +131,8 @@ pub fn for_user(
     })
 }
 
-/// The scopes of a person's token by a password grant: as [`for_user`], but whoever names no scope of the API gets all
-/// that are allowed, and whoever names nothing but `openid` gets the whole profile (Auth0).
+/// The scopes of a person's token by a password grant: as [`for_user`], but whoever names no scope of the API
+/// gets all that are allowed, and whoever names nothing but `openid` gets the whole profile (Auth0).
 ///
 /// # Errors
 /// [`UserScopeRefusal`]. No dialog is shown here, so third parties' clients are refused.
@@ -326,7 +329,7 @@ mod tests {
         assert_eq!(requested.split(' ').count(), OIDC_SCOPES.len());
     }
 
-    //= OIDC Core §11
+    //= OpenID Connect Core 1.0 §11
     #[test]
     fn offline_access_is_left_out_where_it_may_not_be_issued_and_that_is_said() {
         let closed = resource_server("read");

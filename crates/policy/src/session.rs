@@ -8,11 +8,12 @@ pub fn ends(settings: &TenantSettings, now: UnixTime) -> (UnixTime, UnixTime) {
     (expires_at, now.after(settings.idle_session_lifetime).min(expires_at))
 }
 
-/// The new `idle_expires_at` of a session that is used now; `None` where writing it is not worth it, or where it ended.
+/// The new `idle_expires_at` of a session that is used now; `None` where writing it is not worth it, or where
+/// it ended.
 ///
-/// It is written once in a twentieth of the idle lifetime, and at most once a minute (of an idle lifetime below two
-/// minutes: once in half of it): a session is no hot row, and ends at most so much too early. A setting that was
-/// shortened since takes effect with the next use.
+/// It is written once in a twentieth of the idle lifetime, and at most once a minute (of an idle lifetime
+/// below two minutes: once in half of it): a session is no hot row, and ends at most so much too early. A
+/// setting that was shortened since takes effect with the next use.
 pub fn renewed(settings: &TenantSettings, session: &Session, now: UnixTime) -> Option<UnixTime> {
     if !session.is_live(now) {
         return None;

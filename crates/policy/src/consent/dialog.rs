@@ -23,9 +23,10 @@ const PROFILE: &[(&str, &str)] =
 
 /// The lines of a dialog about `scopes`, of which `missing` are new; every scope stands in exactly one line.
 ///
-/// First what OpenID Connect defines, then the API's scopes in its owner's order. `describes` shows these by their
-/// descriptions, one a line. Otherwise `read:posts write:posts` is "Posts: read and write your posts", and what has no
-/// colon is shown by its name. What is new never shares a line with what is not, and an optional scope has its own.
+/// First what OpenID Connect defines, then the API's scopes in its owner's order. `describes` shows these by
+/// their descriptions, one a line. Otherwise `read:posts write:posts` is "Posts: read and write your posts",
+/// and what has no colon is shown by its name. What is new never shares a line with what is not, and an
+/// optional scope has its own.
 pub fn lines(
     scopes: &ScopeSet,
     missing: &ScopeSet,
@@ -153,8 +154,8 @@ fn capitalised(text: &str) -> String {
     letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect()
 }
 
-/// A text that somebody else wrote, without what could make it read as another: controls and line breaks become spaces,
-/// marks that turn the direction of writing and invisible ones go. Surrounding spaces go too.
+/// A text that somebody else wrote, without what could make it read as another: controls and line breaks
+/// become spaces, marks that turn the direction of writing and invisible ones go. Surrounding spaces go too.
 pub fn plain_text(text: &str) -> String {
     let is_invisible = |c: char| {
         matches!(c,
@@ -167,7 +168,8 @@ pub fn plain_text(text: &str) -> String {
     shown.trim().to_owned()
 }
 
-/// What a person who accepts a dialog about `scopes` allows: everything, but of the optional scopes only the `chosen`.
+/// What a person who accepts a dialog about `scopes` allows: everything, but of the optional scopes only the
+/// `chosen`.
 ///
 /// A form that names what was not asked for adds nothing.
 pub fn accepted(scopes: &ScopeSet, api: Option<&ResourceServer>, chosen: &ScopeSet) -> ScopeSet {
