@@ -1,21 +1,36 @@
 //! Correctly signed nonsense, here and in `jsonwebtoken`: each disagreement must have a known reason (RFC 7519 §7.2).
 //!
 //! The input is a header, a zero byte and a payload. Both libraries get the HS256 token made of them, with the
-//! strictest settings `jsonwebtoken` has.
+//! strictest settings `jsonwebtoken` has. A payload that is an object is also signed here as claims, which must write
+//! the JSON that serde_json writes.
 #![no_main]
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::LazyLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jwt_core::{Algorithm, Refusal, Scratch, Verifier, VerifyingKey};
+use jwt_core::{Algorithm, Refusal, Scratch, Signer, SigningKey, TokenType, Verifier, VerifyingKey};
 use libfuzzer_sys::fuzz_target;
 use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 
 const SECRET: [u8; 32] = [7; 32];
+
+static SIGNER: LazyLock<Signer> = LazyLock::new(|| {
+    let key = SigningKey::from_secret(Algorithm::Hs256, &SECRET).expect("a long secret");
+    Signer::new(key, TokenType::Jwt, None).expect("no key id")
+});
+
+/// Signs the payload as claims and compares what was written.
+fn check_claims_writer(payload: &[u8]) {
+    let Ok(claims @ Value::Object(_)) = serde_json::from_slice(payload) else { return };
+    let token = SIGNER.sign(&claims).expect("an object");
+    let expected = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&claims).expect("JSON"));
+    assert_eq!(token.split('.').nth(1), Some(&*expected));
+}
 
 /// An object without its values, and whether it names a member twice.
 struct Names {
@@ -85,6 +100,7 @@ fn is_malformed(header: &Value, payload: &Value, texts: [&str; 2]) -> bool {
 fuzz_target!(|input: &[u8]| {
     let Some(split) = input.iter().position(|byte| *byte == 0) else { return };
     let (header, payload) = (&input[..split], &input[split + 1..]);
+    check_claims_writer(payload);
     let mut token = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(payload));
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, &SECRET);
     let tag = ring::hmac::sign(&key, token.as_bytes());
