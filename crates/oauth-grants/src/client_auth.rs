@@ -16,8 +16,8 @@ pub use secret::SecretDigestKey;
 
 /// The names of the methods that authenticate a client here (RFC 8414 §2, `token_endpoint_auth_methods_supported`).
 ///
-/// `none` is left out: it authenticates nobody, and no grant that is built takes it.
-pub const METHODS_SUPPORTED: &[&str] = &["client_secret_basic", "client_secret_post"];
+/// `none` authenticates nobody: it is for public clients, and each grant says whether it takes them.
+pub const METHODS_SUPPORTED: &[&str] = &["client_secret_basic", "client_secret_post", "none"];
 
 /// Why the client is not authenticated. The log keeps what the answer merges.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

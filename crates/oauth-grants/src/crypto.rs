@@ -1,9 +1,50 @@
-//! This crate's one place that names a crypto library: HMAC with SHA-256 (RFC 2104; FIPS 198-1).
+//! This crate's one place that names a crypto library: SHA-256, HMAC, AES-256-GCM (FIPS 180-4; RFC 2104; SP 800-38D).
 
 #[cfg(feature = "aws-lc-rs")]
-use aws_lc_rs::hmac;
+use aws_lc_rs as backend;
 #[cfg(not(feature = "aws-lc-rs"))]
-use ring::hmac;
+use ring as backend;
+
+use backend::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use backend::{digest, hmac};
+use records::SecretBytes;
+
+/// The bytes that [`seal`] adds to what it seals.
+pub(crate) const TAG: usize = 16;
+
+/// SHA-256 of the parts, one after the other. The caller keeps them apart.
+pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    let mut hash = [0; 32];
+    for (to, from) in hash.iter_mut().zip(context.finish().as_ref()) {
+        *to = *from;
+    }
+    hash
+}
+
+/// Encrypts with AES-256-GCM under a key that seals this text and no other, which is why the nonce may be zero.
+pub(crate) fn seal(single_use_key: &[u8; 32], associated: &[u8], plain: &[u8]) -> Option<Vec<u8>> {
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, single_use_key).ok()?);
+    // Room for all of it at once: a vector that grows would leave copies behind.
+    let mut text = Vec::with_capacity(plain.len() + TAG);
+    text.extend_from_slice(plain);
+    let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
+    key.seal_in_place_append_tag(nonce, Aad::from(associated), &mut text).ok()?;
+    Some(text)
+}
+
+/// Decrypts what [`seal`] made; `None` for anything else.
+pub(crate) fn open(single_use_key: &[u8; 32], associated: &[u8], sealed: &[u8]) -> Option<SecretBytes> {
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, single_use_key).ok()?);
+    let mut text = sealed.to_vec();
+    let nonce = Nonce::assume_unique_for_key([0; NONCE_LEN]);
+    let length = key.open_in_place(nonce, Aad::from(associated), &mut text).ok()?.len();
+    text.truncate(length);
+    Some(SecretBytes::new(text))
+}
 
 /// A key for HMAC-SHA256, its two inner states computed once.
 #[derive(Clone)]
@@ -42,6 +83,33 @@ mod tests {
 
     fn unhex(text: &str) -> Vec<u8> {
         (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    }
+
+    //= FIPS 180-4 §6.2
+    #[test]
+    fn the_hash_is_sha_256() {
+        let expected = unhex("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(sha256(&[b"abc"])[..], expected);
+        assert_eq!(sha256(&[b"a", b"", b"bc"])[..], expected);
+        assert_ne!(sha256(&[b"abd"])[..], expected);
+    }
+
+    //= NIST SP 800-38D (McGrew and Viega's test case 14: AES-256, one zero block)
+    #[test]
+    fn the_cipher_is_aes_256_gcm_and_refuses_what_was_tampered_with() {
+        let sealed = unhex("cea7403d4d606b6e074ec5d3baf39d18d0d1c8a799996bf0265b98b5d48ab919");
+        assert_eq!(seal(&[0; 32], &[], &[0; 16]).unwrap(), sealed);
+        assert_eq!(sealed.len(), 16 + TAG);
+        assert_eq!(open(&[0; 32], &[], &sealed).unwrap().expose(), [0; 16]);
+        for position in 0..sealed.len() {
+            let mut tampered = sealed.clone();
+            tampered[position] ^= 1;
+            assert!(open(&[0; 32], &[], &tampered).is_none(), "byte {position}");
+        }
+        assert!(open(&[0; 32], b"x", &sealed).is_none());
+        assert!(open(&[1; 32], &[], &sealed).is_none());
+        assert!(open(&[0; 32], &[], &sealed[..31]).is_none());
+        assert!(open(&[0; 32], &[], &[]).is_none());
     }
 
     //= RFC 4231 §4.3

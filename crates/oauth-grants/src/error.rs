@@ -3,9 +3,10 @@
 mod echo;
 mod table;
 
-use records::ErrorProfile;
+use records::{ErrorProfile, Lifetime};
 use serde::Serialize;
 
+use crate::grants::authorization_code::CodeRefusal;
 use crate::{ClientRefusal, ParamsRefusal};
 
 pub use echo::Echo;
@@ -46,6 +47,27 @@ pub enum TokenError {
     MalformedScope,
     /// These scopes were not granted.
     ScopesNotGranted(Echo),
+    /// The authorization code gives nothing.
+    Code(CodeRefusal),
+    /// A third party's client asked for a grant that shows the person no dialog.
+    ClientIsThirdParty(&'static str),
+    /// The API gives nobody tokens of people.
+    ApiRefusesPeople(Echo),
+    /// The tenant has no connection for password requests that name none.
+    NoDefaultDirectory,
+    /// No connection has the name of the realm.
+    UnknownConnection,
+    /// The connection's people may not log in through this client.
+    ConnectionNotEnabled,
+    /// Nobody has this name and this password.
+    WrongPassword,
+    /// An administrator keeps the person out. Said only to who proved to be the person.
+    UserBlocked,
+    /// Too many passwords were tried; the next one must wait.
+    TooManyAttempts {
+        /// For how long.
+        retry_after: Lifetime,
+    },
 }
 
 impl From<ParamsRefusal> for TokenError {
@@ -57,6 +79,12 @@ impl From<ParamsRefusal> for TokenError {
 impl From<ClientRefusal> for TokenError {
     fn from(refusal: ClientRefusal) -> Self {
         Self::Client(refusal)
+    }
+}
+
+impl From<CodeRefusal> for TokenError {
+    fn from(refusal: CodeRefusal) -> Self {
+        Self::Code(refusal)
     }
 }
 
@@ -98,6 +126,28 @@ impl TokenError {
             Self::NoClientGrant(_) => ErrorKind::NoClientGrant,
             Self::MalformedScope => ErrorKind::MalformedScope,
             Self::ScopesNotGranted(_) => ErrorKind::ScopesNotGranted,
+            Self::Code(CodeRefusal::Unknown) => ErrorKind::UnknownCode,
+            Self::Code(CodeRefusal::OfAnotherClient) => ErrorKind::CodeOfAnotherClient,
+            Self::Code(CodeRefusal::OfAnotherOrigin) => ErrorKind::CodeOfAnotherOrigin,
+            Self::Code(CodeRefusal::Expired) => ErrorKind::ExpiredCode,
+            Self::Code(CodeRefusal::Used) => ErrorKind::UsedCode,
+            Self::Code(CodeRefusal::RedirectUriMissing) => ErrorKind::RedirectUriMissing,
+            Self::Code(CodeRefusal::RedirectUriDiffers) => ErrorKind::RedirectUriDiffers,
+            Self::Code(CodeRefusal::NoChallenge) => ErrorKind::CodeWithoutChallenge,
+            Self::Code(CodeRefusal::VerifierMissing) => ErrorKind::VerifierMissing,
+            Self::Code(CodeRefusal::VerifierWrong) => ErrorKind::VerifierWrong,
+            Self::Code(CodeRefusal::VerifierUnexpected) => ErrorKind::VerifierUnexpected,
+            Self::Code(CodeRefusal::UserGone) => ErrorKind::UserOfCodeGone,
+            Self::Code(CodeRefusal::ApiGone) => ErrorKind::ApiOfCodeGone,
+            Self::Code(CodeRefusal::ConsentWithdrawn) => ErrorKind::ConsentWithdrawn,
+            Self::ClientIsThirdParty(_) => ErrorKind::ClientIsThirdParty,
+            Self::ApiRefusesPeople(_) => ErrorKind::ApiRefusesPeople,
+            Self::NoDefaultDirectory => ErrorKind::NoDefaultDirectory,
+            Self::UnknownConnection => ErrorKind::UnknownConnection,
+            Self::ConnectionNotEnabled => ErrorKind::ConnectionNotEnabled,
+            Self::WrongPassword => ErrorKind::WrongPassword,
+            Self::UserBlocked => ErrorKind::UserBlocked,
+            Self::TooManyAttempts { .. } => ErrorKind::TooManyAttempts,
         }
     }
 
@@ -112,11 +162,13 @@ impl TokenError {
             | Self::ParameterNotBuilt(name)
             | Self::GrantTypeNotBuilt(name)
             | Self::GrantTypeNotAllowed(name)
-            | Self::ClientIsPublic(name) => name,
+            | Self::ClientIsPublic(name)
+            | Self::ClientIsThirdParty(name) => name,
             Self::UnsupportedGrantType(echo)
             | Self::UnknownApi(echo)
             | Self::ApiRefusesClients(echo)
             | Self::NoClientGrant(echo)
+            | Self::ApiRefusesPeople(echo)
             | Self::ScopesNotGranted(echo) => echo.as_str(),
             Self::Params(
                 ParamsRefusal::UnsupportedMediaType
@@ -128,7 +180,14 @@ impl TokenError {
             | Self::MissingAudience
             | Self::AudienceAndResourceDiffer
             | Self::MalformedResource
-            | Self::MalformedScope => "",
+            | Self::MalformedScope
+            | Self::Code(_)
+            | Self::NoDefaultDirectory
+            | Self::UnknownConnection
+            | Self::ConnectionNotEnabled
+            | Self::WrongPassword
+            | Self::UserBlocked
+            | Self::TooManyAttempts { .. } => "",
         }
     }
 
@@ -139,6 +198,10 @@ impl TokenError {
             status: answer.status,
             error: answer.code,
             error_description: answer.text.replacen("{}", self.detail(), 1),
+            retry_after: match self {
+                Self::TooManyAttempts { retry_after } => Some(*retry_after),
+                _ => None,
+            },
         }
     }
 }
@@ -153,6 +216,9 @@ pub struct ErrorAnswer {
     pub error: &'static str,
     /// The text that people read.
     pub error_description: String,
+    /// The `Retry-After` header, where waiting helps (RFC 9110 §10.2.3).
+    #[serde(skip)]
+    pub retry_after: Option<Lifetime>,
 }
 
 impl ErrorAnswer {

@@ -2,9 +2,10 @@
 
 use records::{
     ApiIdentifier, ApiScope, ApplicationType, Client, ClientGrant, ClientGrantId, ClientId, ClientPolicy,
-    ClientSecret, GrantType, Lifetime, Origin, ResourceServer, ResourceServerId, RotationType, ScopeSet,
-    SecretText, SigningAlgorithm, SubjectType, ThirdPartySecurityMode, TokenDialect, TokenEndpointAuthMethod,
-    UnixTime, UserPolicy,
+    ClientSecret, ConnectionName, Email, GrantType, Lifetime, Origin, Profile, ResourceServer,
+    ResourceServerId, RotationType, ScopeSet, SecretText, SigningAlgorithm, SubjectType,
+    ThirdPartySecurityMode, TokenDialect, TokenEndpointAuthMethod, UnixTime, User, UserId, UserPolicy,
+    Username,
 };
 
 use crate::{Moment, SecretDigestKey};
@@ -46,12 +47,51 @@ pub(crate) fn client() -> Client {
         allowed_logout_urls: vec![],
         refresh_token_rotation: RotationType::Rotating,
         refresh_token_leeway: Lifetime(0),
+        id_token_algorithm: SigningAlgorithm::Rs256,
+        id_token_lifetime: Lifetime(36_000),
+        id_token_secret: None,
+        skip_non_verifiable_callback_uri_confirmation_prompt: None,
+        logo_uri: None,
         created_at: UnixTime(0),
     }
 }
 
 pub(crate) fn public_client() -> Client {
     Client { token_endpoint_auth_method: TokenEndpointAuthMethod::None, secrets: vec![], ..client() }
+}
+
+/// A person of whom everything is known.
+pub(crate) fn user() -> User {
+    let text = |text: &str| Some(text.to_owned());
+    User {
+        id: UserId::parse("auth0|0123456789abcdef01234567").unwrap(),
+        connection: ConnectionName::parse("Username-Password-Authentication").unwrap(),
+        email: Some(Email::parse("ada@example.com").unwrap()),
+        email_verified: true,
+        username: Some(Username::parse("ada").unwrap()),
+        password_hash: Some(SecretText::new("$argon2id$".into())),
+        profile: Profile {
+            name: text("Ada Lovelace"),
+            given_name: text("Ada"),
+            family_name: text("Lovelace"),
+            middle_name: text("Augusta"),
+            nickname: text("ada"),
+            preferred_username: text("ada"),
+            profile: text("https://example.com/ada"),
+            picture: text("https://example.com/ada.png"),
+            website: text("https://ada.example.com/"),
+            gender: text("female"),
+            birthdate: text("1815-12-10"),
+            zoneinfo: text("Europe/London"),
+            locale: text("en-GB"),
+            phone_number: text("+442071838750"),
+            phone_number_verified: true,
+            address: text("12 St James's Square, London"),
+        },
+        is_blocked: false,
+        created_at: UnixTime(0),
+        updated_at: UnixTime(1_490_886_820),
+    }
 }
 
 pub(crate) fn resource_server() -> ResourceServer {
@@ -77,7 +117,12 @@ pub(crate) fn resource_server() -> ResourceServer {
 
 pub(crate) fn api_scopes(scopes: &str) -> Vec<ApiScope> {
     let scopes = ScopeSet::parse(scopes).unwrap();
-    scopes.iter().map(|value| ApiScope { value: value.clone(), description: String::new() }).collect()
+    let scope = |value: &records::ScopeToken| ApiScope {
+        value: value.clone(),
+        description: String::new(),
+        is_optional: false,
+    };
+    scopes.iter().map(scope).collect()
 }
 
 pub(crate) fn client_grant() -> ClientGrant {

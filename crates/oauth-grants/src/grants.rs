@@ -1,3 +1,5 @@
 //! The grants of the token endpoint, one file each (RFC 6749 §4).
 
+pub mod authorization_code;
 pub mod client_credentials;
+pub mod password;

@@ -1,12 +1,18 @@
 //! Access tokens: their claims in both dialects, and their signing (RFC 9068 §2; RFC 7519 §4.1; Auth0).
 
+mod user;
+
 use std::fmt;
 
 use jwt_core::{Algorithm, SignError, Signer, TokenType};
-use records::{ClientId, Lifetime, ScopeSet, SigningAlgorithm, TokenDialect, UnixTime};
+use records::{ClientId, Lifetime, ScopeSet, SigningAlgorithm, TokenDialect, UnixTime, UserId};
 use serde::{Serialize, Serializer};
 
 use crate::generate::TokenId;
+
+pub use user::{
+    UserInfoToken, UserToken, UserTokenFacts, open_user_info_token, seal_user_info_token, user_access_token,
+};
 
 /// The `typ` of the access tokens of this dialect: `JWT`, or `at+jwt` (RFC 9068 §2.1).
 pub fn token_type(dialect: TokenDialect) -> TokenType {
@@ -29,7 +35,7 @@ pub fn algorithm(algorithm: SigningAlgorithm) -> Algorithm {
 /// Why a granted token could not be signed. A failure of ours, never the client's fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IssueFailure {
-    /// The signer's algorithm is not the API's.
+    /// The signer's algorithm is not the token's.
     OtherAlgorithm,
     /// The signature failed.
     Signing(SignError),
@@ -38,7 +44,7 @@ pub enum IssueFailure {
 impl fmt::Display for IssueFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OtherAlgorithm => f.write_str("the signer's algorithm is not the API's"),
+            Self::OtherAlgorithm => f.write_str("the signer's algorithm is not the token's"),
             Self::Signing(failure) => write!(f, "{failure}"),
         }
     }
@@ -53,20 +59,27 @@ impl std::error::Error for IssueFailure {}
 ///
 /// # Errors
 /// [`IssueFailure`]
-pub fn access_token(granted: &Granted<'_>, signer: &Signer) -> Result<String, IssueFailure> {
-    if signer.algorithm() != algorithm(granted.signing_algorithm) {
-        return Err(IssueFailure::OtherAlgorithm);
-    }
-    signer.sign(&granted.access_token).map_err(IssueFailure::Signing)
+pub fn access_token(access_token: &AccessToken<'_>, signer: &Signer) -> Result<String, IssueFailure> {
+    sign(access_token, access_token.signing_algorithm, signer)
 }
 
-/// What is granted: the token to sign, with which algorithm, and whether the response names its scope.
+/// Signs claims with a key of exactly this algorithm.
+pub(crate) fn sign(
+    claims: &impl Serialize,
+    signing_algorithm: SigningAlgorithm,
+    signer: &Signer,
+) -> Result<String, IssueFailure> {
+    if signer.algorithm() != algorithm(signing_algorithm) {
+        return Err(IssueFailure::OtherAlgorithm);
+    }
+    signer.sign(claims).map_err(IssueFailure::Signing)
+}
+
+/// What is granted to a client of its own: the token to sign, and whether the response names its scope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Granted<'f> {
     /// The token to sign.
     pub access_token: AccessToken<'f>,
-    /// The API's algorithm: with HS256 its own secret signs, otherwise the tenant's current key of this algorithm.
-    pub signing_algorithm: SigningAlgorithm,
     /// Whether the response says which scope was granted.
     pub names_scope: bool,
 }
@@ -76,21 +89,33 @@ pub struct Granted<'f> {
 pub enum Subject<'f> {
     /// The client itself: `CLIENT_ID@clients`, which no user's id can be.
     Client(&'f ClientId),
+    /// A person.
+    User(&'f UserId),
 }
 
 impl fmt::Display for Subject<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Client(id) => write!(f, "{id}@clients"),
+            Self::User(id) => write!(f, "{id}"),
         }
     }
 }
 
-impl Subject<'_> {
-    /// Auth0's `gty`: by which grant the token came.
-    fn grant_type(&self) -> &'static str {
+/// For whom a token is (RFC 7519 §4.1.3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TokenAudience {
+    /// One API, by its identifier. A string in the token.
+    Api(String),
+    /// The API and the userinfo endpoint. An array of two in the token.
+    ApiAndUserInfo([String; 2]),
+}
+
+impl Serialize for TokenAudience {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
-            Self::Client(_) => "client-credentials",
+            Self::Api(identifier) => identifier.serialize(serializer),
+            Self::ApiAndUserInfo(both) => both.serialize(serializer),
         }
     }
 }
@@ -104,10 +129,12 @@ pub struct AccessToken<'f> {
     pub issuer: &'f str,
     /// `sub`
     pub subject: Subject<'f>,
-    /// `aud`: one API's identifier.
-    pub audience: String,
+    /// `aud`
+    pub audience: TokenAudience,
     /// `azp` or `client_id`
     pub client: &'f ClientId,
+    /// `gty`, in Auth0's dialect: by which grant the token came, where Auth0 says so.
+    pub grant_type: Option<&'static str>,
     /// `iat`
     pub issued_at: UnixTime,
     /// `exp` less `iat`
@@ -116,6 +143,9 @@ pub struct AccessToken<'f> {
     pub scope: ScopeSet,
     /// `jti`, in both dialects.
     pub id: TokenId,
+    /// No claim: how the API's tokens are signed. With HS256 its own secret signs, otherwise the tenant's current key of
+    /// this algorithm.
+    pub signing_algorithm: SigningAlgorithm,
 }
 
 /// The claims as they are written. The members' order is the one that Auth0's tokens have.
@@ -123,7 +153,7 @@ pub struct AccessToken<'f> {
 struct Claims<'a> {
     iss: &'a str,
     sub: Text<'a, Subject<'a>>,
-    aud: &'a str,
+    aud: &'a TokenAudience,
     iat: u64,
     exp: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -149,7 +179,7 @@ impl<T: fmt::Display> Serialize for Text<'_, T> {
 impl Serialize for AccessToken<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (azp, gty, client_id) = match self.dialect {
-            TokenDialect::Auth0 => (Some(self.client.as_str()), Some(self.subject.grant_type()), None),
+            TokenDialect::Auth0 => (Some(self.client.as_str()), self.grant_type, None),
             TokenDialect::Rfc9068 => (None, None, Some(self.client.as_str())),
         };
         //= RFC 9068 §2.2

@@ -1,4 +1,4 @@
-//! What the OAuth protocol says, as pure decisions: no I/O, no clock, no entropy (RFC 6749; RFC 9068; RFC 8414).
+//! What the OAuth protocol says, as pure decisions: no I/O, no clock, no entropy (RFC 6749; OpenID Connect Core 1.0).
 #![doc = include_str!("../README.md")]
 
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
@@ -13,9 +13,12 @@ pub mod grants;
 pub mod issue;
 pub mod metadata;
 mod moment;
+pub mod oidc;
 pub mod params;
+pub mod pkce;
 pub mod request;
 mod response;
+pub mod seal;
 
 #[cfg(test)]
 mod fixtures;
@@ -23,9 +26,10 @@ mod fixtures;
 pub use client_auth::{AuthenticatedClient, ClientRefusal, Presented, SecretDigestKey, authenticate};
 pub use decision::{Decision, Outcome};
 pub use error::{ErrorAnswer, TokenError};
-pub use grants::client_credentials;
-pub use issue::{AccessToken, Granted};
+pub use grants::{authorization_code, client_credentials, password};
+pub use issue::{AccessToken, Granted, UserToken};
 pub use moment::Moment;
 pub use params::{Params, ParamsRefusal};
 pub use request::{GRANTS, TokenRequest};
-pub use response::TokenResponse;
+pub use response::{TokenResponse, Tokens};
+pub use seal::{HandleKey, HandleKind};

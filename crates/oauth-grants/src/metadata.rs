@@ -1,19 +1,24 @@
 //! What the server says about itself (RFC 8414 §2; OpenID Connect Discovery 1.0 §3).
 //!
 //! Only what works is said. Left out on purpose:
-//! - `authorization_endpoint`: there is none yet. RFC 8414 §2 wants it only where a grant type uses it; OpenID Connect
-//!   Discovery §3 wants it always, but an address that answers 404 would be worse than its absence.
-//! - `response_modes_supported`, `code_challenge_methods_supported`: they describe that endpoint.
-//! - `scopes_supported`: §3 of OpenID Connect Discovery wants `openid` in it, which nobody can ask for yet.
+//! - `offline_access` in `scopes_supported`, `end_session_endpoint`, `revocation_endpoint`: not built.
 //! - `token_endpoint_auth_signing_alg_values_supported`: only for methods that sign, and none is built.
+//! - `acr_values_supported`: no authentication context has a name here.
 
-use records::Origin;
+use records::{Origin, TenantSettings};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
 use crate::client_auth::METHODS_SUPPORTED;
+use crate::oidc::claims::{CLAIMS, SCOPES_SUPPORTED};
+use crate::oidc::id_token::ALGORITHMS_SUPPORTED;
+use crate::pkce;
 use crate::request::GRANTS;
 
+/// The authorization endpoint below an origin.
+pub const AUTHORIZE_PATH: &str = "authorize";
+/// The userinfo endpoint below an origin; also the audience that means this endpoint alone.
+pub const USERINFO_PATH: &str = "userinfo";
 /// The token endpoint below an origin.
 pub const TOKEN_PATH: &str = "oauth/token";
 /// The key set below an origin.
@@ -23,6 +28,17 @@ pub const OPENID_CONFIGURATION_PATH: &str = ".well-known/openid-configuration";
 /// OAuth's document below an origin.
 pub const OAUTH_AUTHORIZATION_SERVER_PATH: &str = ".well-known/oauth-authorization-server";
 
+/// What may be asked for at the authorization endpoint. The order of the words means nothing.
+pub const RESPONSE_TYPES_SUPPORTED: &[&str] =
+    &["code", "token", "id_token", "id_token token", "code token", "code id_token", "code id_token token"];
+/// How the authorization endpoint answers.
+pub const RESPONSE_MODES_SUPPORTED: &[&str] = &["query", "fragment", "form_post", "web_message"];
+/// What an application may demand of the pages that people see (Initiating User Registration via OpenID Connect 1.0 §4.1).
+pub const PROMPT_VALUES_SUPPORTED: &[&str] = &["none", "login", "consent", "select_account"];
+/// Claims of ID tokens that say something about the token or the login.
+const CLAIMS_ABOUT_TOKENS: &[&str] =
+    &["iss", "sub", "aud", "iat", "exp", "nonce", "at_hash", "c_hash", "auth_time", "sid", "amr"];
+
 /// What a field holds.
 enum Holds {
     Issuer,
@@ -31,7 +47,11 @@ enum Holds {
     Names(&'static [&'static str]),
     /// The grant types that are built.
     GrantTypes,
+    Claims,
+    IdTokenAlgorithms,
     Flag(bool),
+    /// What the tenant chose.
+    Setting(fn(&TenantSettings) -> bool),
 }
 
 /// In which documents a field stands.
@@ -59,34 +79,43 @@ const fn openid(name: &'static str, holds: Holds) -> Field {
 const FIELDS: &[Field] = &[
     //= RFC 8414 §2
     both("issuer", Holds::Issuer),
+    both("authorization_endpoint", Holds::Address(AUTHORIZE_PATH)),
     both("token_endpoint", Holds::Address(TOKEN_PATH)),
+    openid("userinfo_endpoint", Holds::Address(USERINFO_PATH)),
     both("jwks_uri", Holds::Address(JWKS_PATH)),
+    both("scopes_supported", Holds::Names(SCOPES_SUPPORTED)),
+    both("response_types_supported", Holds::Names(RESPONSE_TYPES_SUPPORTED)),
+    both("response_modes_supported", Holds::Names(RESPONSE_MODES_SUPPORTED)),
     // Left out it would mean authorization_code and implicit.
     both("grant_types_supported", Holds::GrantTypes),
     // Left out it would mean Basic alone.
     both("token_endpoint_auth_methods_supported", Holds::Names(METHODS_SUPPORTED)),
-    // Required by both standards, and truly empty while there is no authorization endpoint. Both also want members
-    // without elements left out (RFC 8414 §3.2): the two rules meet only here, and strict parsers refuse a document
-    // that lacks a required member, while an empty array hurts nobody and says what is so.
-    both("response_types_supported", Holds::Names(&[])),
+    //= RFC 9700 §2.1.1
+    both("code_challenge_methods_supported", Holds::Names(pkce::METHODS_SUPPORTED)),
+    //= RFC 9207 §3
+    both("authorization_response_iss_parameter_supported", Holds::Setting(|settings| {
+        settings.authorization_response_iss_parameter_supported
+    })),
     //= OpenID Connect Discovery 1.0 §3
     openid("subject_types_supported", Holds::Names(&["public"])),
     // "The algorithm RS256 MUST be included."
-    openid("id_token_signing_alg_values_supported", Holds::Names(&["RS256"])),
-    openid("claims_parameter_supported", Holds::Flag(false)),
+    openid("id_token_signing_alg_values_supported", Holds::IdTokenAlgorithms),
+    openid("claims_supported", Holds::Claims),
+    openid("claims_parameter_supported", Holds::Flag(true)),
+    openid("prompt_values_supported", Holds::Names(PROMPT_VALUES_SUPPORTED)),
     openid("request_parameter_supported", Holds::Flag(false)),
     // Left out it would mean true.
     openid("request_uri_parameter_supported", Holds::Flag(false)),
 ];
 
 /// The document at [`OPENID_CONFIGURATION_PATH`], in JSON. `issuer` is the origin that was asked.
-pub fn openid_configuration(origin: &Origin) -> String {
-    to_json(&Document { origin, is_openid: true })
+pub fn openid_configuration(origin: &Origin, settings: &TenantSettings) -> String {
+    to_json(&Document { origin, settings, is_openid: true })
 }
 
 /// The document at [`OAUTH_AUTHORIZATION_SERVER_PATH`], in JSON. `issuer` is the origin that was asked.
-pub fn oauth_authorization_server(origin: &Origin) -> String {
-    to_json(&Document { origin, is_openid: false })
+pub fn oauth_authorization_server(origin: &Origin, settings: &TenantSettings) -> String {
+    to_json(&Document { origin, settings, is_openid: false })
 }
 
 fn to_json(document: &Document<'_>) -> String {
@@ -96,6 +125,7 @@ fn to_json(document: &Document<'_>) -> String {
 
 struct Document<'o> {
     origin: &'o Origin,
+    settings: &'o TenantSettings,
     is_openid: bool,
 }
 
@@ -108,10 +138,22 @@ impl Serialize for Document<'_> {
                 Holds::Address(path) => members.serialize_entry(field.name, &self.origin.url(path))?,
                 Holds::Names(names) => members.serialize_entry(field.name, names)?,
                 Holds::GrantTypes => {
-                    let names: Vec<_> =
-                        GRANTS.iter().filter(|row| row.is_built()).map(|row| row.name).collect();
+                    // Implicit is a grant of the authorization endpoint.
+                    let built = GRANTS.iter().filter(|row| row.is_built()).map(|row| row.name);
+                    let names: Vec<_> = built.chain(["implicit"]).collect();
                     members.serialize_entry(field.name, &names)?;
                 }
+                Holds::Claims => {
+                    let people = CLAIMS.iter().map(|row| row.name);
+                    let names: Vec<_> = CLAIMS_ABOUT_TOKENS.iter().copied().chain(people).collect();
+                    members.serialize_entry(field.name, &names)?;
+                }
+                Holds::IdTokenAlgorithms => {
+                    let names: Vec<_> =
+                        ALGORITHMS_SUPPORTED.iter().map(|algorithm| algorithm.name()).collect();
+                    members.serialize_entry(field.name, &names)?;
+                }
+                Holds::Setting(of) => members.serialize_entry(field.name, &of(self.settings))?,
                 Holds::Flag(flag) => members.serialize_entry(field.name, &flag)?,
             }
         }

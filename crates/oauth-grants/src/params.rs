@@ -8,11 +8,13 @@ use std::fmt;
 use records::SecretText;
 
 pub(crate) use form::decode;
+pub(crate) use json::is_deeper_than;
 
 /// The parameters that this server gives a meaning, or refuses because it does not yet.
 ///
 /// Only these are ever named in an error: a name that is not known may be a secret that ended up in the wrong place.
 pub const KNOWN: &[&str] = &[
+    "access_token",
     "assertion",
     "audience",
     "auth_req_id",

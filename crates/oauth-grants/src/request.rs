@@ -3,7 +3,7 @@
 use records::GrantType;
 
 use crate::error::Echo;
-use crate::grants::client_credentials;
+use crate::grants::{authorization_code, client_credentials, password};
 use crate::{Params, TokenError};
 
 /// A request that is well-formed for its grant. Borrows from its parameters.
@@ -11,6 +11,10 @@ use crate::{Params, TokenError};
 pub enum TokenRequest<'p> {
     /// `client_credentials`
     ClientCredentials(client_credentials::Request<'p>),
+    /// `authorization_code`
+    AuthorizationCode(authorization_code::Request<'p>),
+    /// `password` and Auth0's `password-realm`
+    Password(password::Request<'p>),
 }
 
 /// Reads the parameters of one grant, the required ones being there.
@@ -59,10 +63,10 @@ const fn not_built(
 #[rustfmt::skip]
 pub const GRANTS: &[GrantRow] = &[
     built("client_credentials", GrantType::ClientCredentials, &[], "RFC 6749 §4.4", client_credentials::parse),
-    not_built("authorization_code", Some(GrantType::AuthorizationCode), &["code"], "RFC 6749 §4.1.3"),
+    built("authorization_code", GrantType::AuthorizationCode, &["code"], "RFC 6749 §4.1.3", authorization_code::parse),
     not_built("refresh_token", Some(GrantType::RefreshToken), &["refresh_token"], "RFC 6749 §6"),
-    not_built("password", Some(GrantType::Password), &["username", "password"], "RFC 6749 §4.3"),
-    not_built("http://auth0.com/oauth/grant-type/password-realm", Some(GrantType::PasswordRealm), &["username", "password", "realm"], "Auth0"),
+    built("password", GrantType::Password, &["username", "password"], "RFC 6749 §4.3", password::parse),
+    built("http://auth0.com/oauth/grant-type/password-realm", GrantType::PasswordRealm, &["username", "password", "realm"], "Auth0", password::parse_with_realm),
     not_built("urn:ietf:params:oauth:grant-type:device_code", Some(GrantType::DeviceCode), &["device_code"], "RFC 8628 §3.4"),
     not_built("urn:ietf:params:oauth:grant-type:token-exchange", None, &["subject_token", "subject_token_type"], "RFC 8693 §2.1"),
     not_built("urn:ietf:params:oauth:grant-type:jwt-bearer", None, &["assertion"], "RFC 7523 §2.1"),

@@ -335,6 +335,7 @@ fn every_advertised_method_is_accepted() {
                 sign_in(Some(&basic(&format!("{CLIENT}:{SECRET}"))), "", Some(&client()))
             }
             "client_secret_post" => sign_in(None, &post(SECRET), Some(&client())),
+            "none" => sign_in(None, &format!("client_id={CLIENT}"), Some(&public_client())),
             other => panic!("{other} is advertised and not tested"),
         };
         assert!(accepted.is_ok(), "{method}");

@@ -6,7 +6,7 @@ use records::ErrorProfile;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(
     missing_docs,
-    reason = "each is described where its details are: TokenError, ParamsRefusal, ClientRefusal"
+    reason = "each is described where its details are: TokenError, ParamsRefusal, ClientRefusal, CodeRefusal"
 )]
 pub enum ErrorKind {
     UnsupportedMediaType,
@@ -43,6 +43,28 @@ pub enum ErrorKind {
     NoClientGrant,
     MalformedScope,
     ScopesNotGranted,
+    UnknownCode,
+    CodeOfAnotherClient,
+    CodeOfAnotherOrigin,
+    ExpiredCode,
+    UsedCode,
+    RedirectUriMissing,
+    RedirectUriDiffers,
+    CodeWithoutChallenge,
+    VerifierMissing,
+    VerifierWrong,
+    VerifierUnexpected,
+    UserOfCodeGone,
+    ApiOfCodeGone,
+    ConsentWithdrawn,
+    ClientIsThirdParty,
+    ApiRefusesPeople,
+    NoDefaultDirectory,
+    UnknownConnection,
+    ConnectionNotEnabled,
+    WrongPassword,
+    UserBlocked,
+    TooManyAttempts,
 }
 
 impl ErrorKind {
@@ -111,6 +133,26 @@ const fn not_authenticated(kind: ErrorKind, name: &'static str) -> Row {
         name,
         answer(401, "access_denied", "Unauthorized"),
         answer(401, "invalid_client", "Client authentication failed"),
+    )
+}
+
+/// One answer for a code that gives nothing: whoever holds somebody else's learns nothing about it.
+const fn code(kind: ErrorKind, name: &'static str) -> Row {
+    row(
+        kind,
+        name,
+        answer(403, "invalid_grant", "Invalid authorization code"),
+        answer(400, "invalid_grant", "Invalid authorization code"),
+    )
+}
+
+/// One answer for whoever cannot show the verifier (RFC 7636 §4.6).
+const fn verifier(kind: ErrorKind, name: &'static str) -> Row {
+    row(
+        kind,
+        name,
+        answer(403, "invalid_grant", "Failed to verify code verifier"),
+        answer(400, "invalid_grant", "Failed to verify code verifier"),
     )
 }
 
@@ -200,4 +242,39 @@ pub const ERRORS: &[Row] = &[
     row(ErrorKind::ScopesNotGranted, "scopes_not_granted",
         answer(403, "access_denied", "Client has not been granted scopes: {}"),
         answer(400, "invalid_scope", "The client was not granted these scopes: {}")),
+    code(ErrorKind::UnknownCode, "unknown_code"),
+    code(ErrorKind::CodeOfAnotherClient, "code_of_another_client"),
+    code(ErrorKind::CodeOfAnotherOrigin, "code_of_another_origin"),
+    code(ErrorKind::ExpiredCode, "expired_code"),
+    code(ErrorKind::UsedCode, "used_code"),
+    code(ErrorKind::RedirectUriMissing, "redirect_uri_missing"),
+    code(ErrorKind::RedirectUriDiffers, "redirect_uri_differs"),
+    code(ErrorKind::UserOfCodeGone, "user_of_code_gone"),
+    code(ErrorKind::ApiOfCodeGone, "api_of_code_gone"),
+    code(ErrorKind::ConsentWithdrawn, "consent_withdrawn"),
+    verifier(ErrorKind::CodeWithoutChallenge, "code_without_challenge"),
+    verifier(ErrorKind::VerifierMissing, "verifier_missing"),
+    verifier(ErrorKind::VerifierWrong, "verifier_wrong"),
+    verifier(ErrorKind::VerifierUnexpected, "verifier_unexpected"),
+    row(ErrorKind::ClientIsThirdParty, "client_is_third_party",
+        answer(403, "unauthorized_client", "Grant type '{}' not allowed for the client."),
+        answer(400, "unauthorized_client", "Grant type '{}' is for first-party clients only")),
+    row(ErrorKind::ApiRefusesPeople, "api_refuses_people",
+        answer(403, "access_denied", "Audience {} gives no tokens to people."),
+        answer(400, "invalid_target", "Audience {} gives no tokens to people")),
+    alike(ErrorKind::NoDefaultDirectory, "no_default_directory",
+        answer(400, "invalid_request", "Authorization server not configured with default connection.")),
+    alike(ErrorKind::UnknownConnection, "unknown_connection",
+        answer(400, "invalid_request", "the connection was not found")),
+    alike(ErrorKind::ConnectionNotEnabled, "connection_not_enabled",
+        answer(400, "invalid_request", "the connection is not enabled for this client")),
+    row(ErrorKind::WrongPassword, "wrong_password",
+        answer(403, "invalid_grant", "Wrong email or password."),
+        answer(400, "invalid_grant", "Wrong email or password.")),
+    row(ErrorKind::UserBlocked, "user_blocked",
+        answer(403, "unauthorized", "user is blocked"),
+        answer(400, "invalid_grant", "user is blocked")),
+    row(ErrorKind::TooManyAttempts, "too_many_attempts",
+        answer(429, "too_many_attempts", "Your account has been blocked after multiple consecutive login attempts. Try again later."),
+        answer(429, "invalid_grant", "Too many consecutive login attempts. Try again later.")),
 ];

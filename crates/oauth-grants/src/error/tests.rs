@@ -48,7 +48,7 @@ fn every_error() -> Vec<TokenError> {
         TokenError::MissingParameter("grant_type"),
         TokenError::ParameterNotBuilt("organization"),
         TokenError::UnsupportedGrantType(Echo::of("foo")),
-        TokenError::GrantTypeNotBuilt("authorization_code"),
+        TokenError::GrantTypeNotBuilt("refresh_token"),
         TokenError::GrantTypeNotAllowed("client_credentials"),
         TokenError::ClientIsPublic("client_credentials"),
         TokenError::MissingAudience,
@@ -60,7 +60,38 @@ fn every_error() -> Vec<TokenError> {
         TokenError::MalformedScope,
         TokenError::ScopesNotGranted(Echo::of("read, write")),
     ]);
+    errors.extend(every_code_refusal().map(TokenError::from));
+    errors.extend([
+        TokenError::ClientIsThirdParty("password"),
+        TokenError::ApiRefusesPeople(echo()),
+        TokenError::NoDefaultDirectory,
+        TokenError::UnknownConnection,
+        TokenError::ConnectionNotEnabled,
+        TokenError::WrongPassword,
+        TokenError::UserBlocked,
+        TokenError::TooManyAttempts { retry_after: Lifetime(60) },
+    ]);
     errors
+}
+
+fn every_code_refusal() -> [CodeRefusal; 14] {
+    use CodeRefusal as C;
+    [
+        C::Unknown,
+        C::OfAnotherClient,
+        C::OfAnotherOrigin,
+        C::Expired,
+        C::Used,
+        C::RedirectUriMissing,
+        C::RedirectUriDiffers,
+        C::NoChallenge,
+        C::VerifierMissing,
+        C::VerifierWrong,
+        C::VerifierUnexpected,
+        C::UserGone,
+        C::ApiGone,
+        C::ConsentWithdrawn,
+    ]
 }
 
 #[test]
@@ -106,6 +137,13 @@ fn errors_are_spelled_as_each_profile_wants() {
         (TokenError::MalformedScope, (400, "invalid_scope", "scope must be at most 1000 words of printable ASCII, without quotation marks and backslashes"), (400, "invalid_scope")),
         (ParamsRefusal::Repeated(Some("scope")).into(), (400, "invalid_request", "Parameter scope appears more than once"), (400, "invalid_request")),
         (ParamsRefusal::Repeated(Some("resource")).into(), (400, "invalid_request", "Parameter resource appears more than once"), (400, "invalid_target")),
+        (CodeRefusal::Unknown.into(), (403, "invalid_grant", "Invalid authorization code"), (400, "invalid_grant")),
+        (CodeRefusal::VerifierWrong.into(), (403, "invalid_grant", "Failed to verify code verifier"), (400, "invalid_grant")),
+        (TokenError::ClientIsThirdParty("password"), (403, "unauthorized_client", "Grant type 'password' not allowed for the client."), (400, "unauthorized_client")),
+        (TokenError::NoDefaultDirectory, (400, "invalid_request", "Authorization server not configured with default connection."), (400, "invalid_request")),
+        (TokenError::WrongPassword, (403, "invalid_grant", "Wrong email or password."), (400, "invalid_grant")),
+        (TokenError::UserBlocked, (403, "unauthorized", "user is blocked"), (400, "invalid_grant")),
+        (TokenError::TooManyAttempts { retry_after: Lifetime(60) }, (429, "too_many_attempts", "Your account has been blocked after multiple consecutive login attempts. Try again later."), (429, "invalid_grant")),
         (ParamsRefusal::Malformed(None).into(), (400, "invalid_request", "Parameter of unknown name is not well-formed percent-encoded UTF-8"), (400, "invalid_request")),
     ];
     for (error, auth0, rfc6749) in rows {
@@ -132,7 +170,36 @@ fn the_rfc_profile_uses_the_standards_codes_and_statuses_only() {
     for error in every_error() {
         let answer = error.answer(Rfc6749);
         assert!(codes.contains(&answer.error), "{error:?}");
-        assert_eq!(answer.status, if answer.error == "invalid_client" { 401 } else { 400 }, "{error:?}");
+        let status = match (answer.error, &error) {
+            ("invalid_client", _) => 401,
+            // RFC 6585 §4: the one status of its own, because waiting helps.
+            (_, TokenError::TooManyAttempts { .. }) => 429,
+            _ => 400,
+        };
+        assert_eq!(answer.status, status, "{error:?}");
+    }
+}
+
+//= RFC 9110 §10.2.3
+#[test]
+fn lc_10_whoever_tried_too_often_is_told_when_to_come_back() {
+    for error in every_error() {
+        for profile in [Auth0, Rfc6749] {
+            let answer = error.answer(profile);
+            let expected = (answer.status == 429).then_some(Lifetime(60));
+            assert_eq!(answer.retry_after, expected, "{error:?}");
+        }
+    }
+}
+
+#[test]
+fn cg_04_what_is_wrong_with_a_code_is_not_told() {
+    for profile in [Auth0, Rfc6749] {
+        let answers: BTreeSet<_> = every_code_refusal()
+            .iter()
+            .map(|refusal| TokenError::from(*refusal).answer(profile).to_json())
+            .collect();
+        assert_eq!(answers.len(), 2, "one for codes, one for verifiers: {answers:?}");
     }
 }
 

@@ -7,7 +7,7 @@ use records::{ApiIdentifier, ClientGrant, GrantType, Origin, ResourceServer, Sco
 use crate::client_auth::AuthenticatedClient;
 use crate::error::Echo;
 use crate::generate::TokenId;
-use crate::issue::{AccessToken, Granted, Subject};
+use crate::issue::{AccessToken, Granted, Subject, TokenAudience};
 use crate::{Decision, Moment, Params, TokenError, TokenRequest};
 
 /// What the request says, apart from who sends it.
@@ -111,14 +111,15 @@ fn grant<'f>(request: &Request<'_>, facts: Facts<'f>, moment: &Moment) -> Result
             dialect: api.token_dialect,
             issuer: facts.origin.issuer(),
             subject: Subject::Client(&client.id),
-            audience: api.identifier.render(facts.origin),
+            audience: TokenAudience::Api(api.identifier.render(facts.origin)),
             client: &client.id,
+            grant_type: Some("client-credentials"),
             issued_at: moment.now,
             lifetime: policy::lifetime::access_token(api, Channel::TokenEndpoint),
             scope,
             id: TokenId::of_access_token(moment),
+            signing_algorithm: api.signing_algorithm,
         },
-        signing_algorithm: api.signing_algorithm,
         names_scope,
     })
 }

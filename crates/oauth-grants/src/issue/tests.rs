@@ -15,14 +15,15 @@ fn granted(client: &ClientId, dialect: TokenDialect, signing_algorithm: SigningA
             dialect,
             issuer: ISSUER,
             subject: Subject::Client(client),
-            audience: AUDIENCE.into(),
+            audience: TokenAudience::Api(AUDIENCE.into()),
             client,
+            grant_type: Some("client-credentials"),
             issued_at: NOW,
             lifetime: Lifetime::DAY,
             scope: ScopeSet::parse("geocode reverse").unwrap(),
             id: TokenId::of_access_token(&moment()),
+            signing_algorithm,
         },
-        signing_algorithm,
         names_scope: true,
     }
 }
@@ -68,7 +69,7 @@ fn tokens_of_both_dialects_and_every_algorithm_verify() {
             let kid = (*algorithm != SigningAlgorithm::Hs256).then_some("key-1");
             let token_type = token_type(*dialect);
             let signer = Signer::new(key.clone(), token_type, kid).unwrap();
-            let token = access_token(&granted(&client, *dialect, *algorithm), &signer).unwrap();
+            let token = access_token(&granted(&client, *dialect, *algorithm).access_token, &signer).unwrap();
 
             let typ = if *dialect == TokenDialect::Auth0 { "JWT" } else { "at+jwt" };
             let kid = if kid.is_some() { ",\"kid\":\"key-1\"" } else { "" };
@@ -120,7 +121,7 @@ fn a_signer_of_another_algorithm_is_refused() {
         SigningAlgorithm::ALL.iter().filter(|(algorithm, _)| *algorithm != SigningAlgorithm::Es256)
     {
         let granted = granted(&client, TokenDialect::Auth0, *algorithm);
-        assert_eq!(access_token(&granted, &signer), Err(IssueFailure::OtherAlgorithm), "{name}");
+        assert_eq!(access_token(&granted.access_token, &signer), Err(IssueFailure::OtherAlgorithm), "{name}");
     }
 }
 
@@ -128,7 +129,7 @@ fn a_signer_of_another_algorithm_is_refused() {
 fn the_claims_are_escaped_as_json() {
     let client = ClientId::parse(r#"a"b\c"#).unwrap();
     let mut granted = granted(&client, TokenDialect::Auth0, SigningAlgorithm::Es256);
-    granted.access_token.audience = "urn:\"quoted\"\u{e9}".into();
+    granted.access_token.audience = TokenAudience::Api("urn:\"quoted\"\u{e9}".into());
     let claims: serde_json::Value =
         serde_json::from_str(&serde_json::to_string(&granted.access_token).unwrap()).unwrap();
     assert_eq!(claims["sub"], "a\"b\\c@clients");

@@ -27,7 +27,7 @@ pub(super) fn parse(body: &[u8]) -> Result<Params, ParamsRefusal> {
 }
 
 /// Counts brackets outside strings; whether they match is the parser's business.
-fn is_deeper_than(deepest: usize, body: &[u8]) -> bool {
+pub(crate) fn is_deeper_than(deepest: usize, body: &[u8]) -> bool {
     let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
     for byte in body {
         match byte {

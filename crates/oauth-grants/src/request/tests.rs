@@ -10,8 +10,14 @@ type Asked = (Option<String>, Option<String>, Option<ScopeSet>);
 
 fn parse(form: &str) -> Result<Asked, TokenError> {
     let params = Params::from_form(form.as_bytes()).unwrap();
-    TokenRequest::parse(&params).map(|TokenRequest::ClientCredentials(request)| {
-        (request.audience.map(Into::into), request.resource.map(Into::into), request.scope)
+    TokenRequest::parse(&params).map(|request| match request {
+        TokenRequest::ClientCredentials(request) => {
+            (request.audience.map(Into::into), request.resource.map(Into::into), request.scope)
+        }
+        TokenRequest::AuthorizationCode(_) => (None, None, None),
+        TokenRequest::Password(request) => {
+            (request.audience.map(Into::into), request.resource.map(Into::into), Some(request.scope))
+        }
     })
 }
 

@@ -46,7 +46,9 @@ impl Case {
     /// Decides, and hands back what can outlive the case: claims, algorithm, whether the scope is named.
     fn decide(&self) -> Result<Decided, TokenError> {
         let params = Params::from_form(self.form.as_bytes()).unwrap();
-        let TokenRequest::ClientCredentials(request) = TokenRequest::parse(&params)?;
+        let TokenRequest::ClientCredentials(request) = TokenRequest::parse(&params)? else {
+            panic!("another grant")
+        };
         let credentials = match self.client.is_public() {
             true => format!("client_id={CLIENT}"),
             false => format!("client_id={CLIENT}&client_secret={SECRET}"),
@@ -66,7 +68,7 @@ impl Case {
             Outcome::Granted(granted) => Ok(Decided {
                 claims: serde_json::to_value(&granted.access_token).unwrap(),
                 json: serde_json::to_string(&granted.access_token).unwrap(),
-                algorithm: granted.signing_algorithm,
+                algorithm: granted.access_token.signing_algorithm,
                 response: crate::TokenResponse::new(&granted, "TOKEN".into()).to_json(),
             }),
             Outcome::Refused(error) => Err(error),
@@ -339,7 +341,9 @@ fn the_api_to_load_is_the_one_that_is_decided_about() {
     let load = |form: &str, default_audience: Option<&str>| {
         let form = format!("grant_type=client_credentials{form}");
         let params = Params::from_form(form.as_bytes()).unwrap();
-        let TokenRequest::ClientCredentials(request) = TokenRequest::parse(&params).unwrap();
+        let TokenRequest::ClientCredentials(request) = TokenRequest::parse(&params).unwrap() else {
+            panic!("another grant")
+        };
         let settings = TenantSettings {
             default_audience: default_audience.map(Into::into),
             ..TenantSettings::default()
