@@ -4,9 +4,11 @@
 #[cfg(not(any(feature = "ring", feature = "aws-lc-rs")))]
 compile_error!("oauth-grants needs one of the features `ring` (the default) and `aws-lc-rs`");
 
+pub mod authorize;
 pub mod client_auth;
 mod crypto;
 mod decision;
+pub mod digest;
 pub mod error;
 pub mod generate;
 pub mod grants;

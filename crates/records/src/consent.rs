@@ -27,6 +27,8 @@ pub struct UserGrant {
     pub audience: Audience,
     /// What: the union of all that was ever allowed and not withdrawn.
     pub scopes: ScopeSet,
+    /// Optional scopes that the person left out: left out from then on, until `prompt=consent` asks again.
+    pub left_out: ScopeSet,
     /// When it was first given.
     pub created_at: UnixTime,
     /// When it last grew.

@@ -60,6 +60,8 @@ pub(crate) struct GrantForm {
     audience: AudienceForm,
     /// Space-separated.
     scopes: String,
+    /// Space-separated.
+    left_out: String,
     created_at: u64,
     updated_at: u64,
 }
@@ -92,6 +94,7 @@ impl Stored for UserGrant {
             client: self.client.to_string(),
             audience: AudienceForm::of(&self.audience),
             scopes: self.scopes.to_string(),
+            left_out: self.left_out.to_string(),
             created_at: self.created_at.0,
             updated_at: self.updated_at.0,
         })
@@ -104,6 +107,7 @@ impl Stored for UserGrant {
             client: ClientId::parse(&form.client)?,
             audience: form.audience.record()?,
             scopes: ScopeSet::parse(&form.scopes)?,
+            left_out: ScopeSet::parse(&form.left_out)?,
             created_at: UnixTime(form.created_at),
             updated_at: UnixTime(form.updated_at),
         })

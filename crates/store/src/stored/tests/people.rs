@@ -133,6 +133,7 @@ fn grants_records_and_rules_of_consent_come_back_unchanged() {
             client: client_named("spa"),
             audience: audience.clone(),
             scopes: scopes("openid read"),
+            left_out: scopes("write"),
             created_at: UnixTime(1),
             updated_at: UnixTime(2),
         };
