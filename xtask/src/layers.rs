@@ -54,6 +54,8 @@ const ROOMS: &[Room] = &[
         name: "authd",
         ours: &["jwt-core", "oauth-grants", "policy", "records", "resource-server", "store", "store-sqlite"],
         foreign: &[
+            "argon2",
+            "askama",
             "bytes",
             "clap",
             "futures-util",

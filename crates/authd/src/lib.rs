@@ -16,5 +16,6 @@ pub mod log;
 pub mod moment;
 pub mod open;
 pub mod outbound;
+pub mod passwords;
 pub mod running;
 pub mod settings;
