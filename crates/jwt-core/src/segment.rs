@@ -102,7 +102,7 @@ impl<'o> SegmentWriter<'o> {
     }
 
     /// Encodes the rest, and returns the first byte that was written, if there was one.
-    pub(crate) fn finish(mut self) -> Option<u8> {
+    pub(crate) fn finish(&mut self) -> Option<u8> {
         self.encode_pending();
         self.first
     }
