@@ -1,8 +1,8 @@
 //! One request: host → tenant → route → endpoint → answer, and one log line (RFC 9110).
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -20,6 +20,7 @@ use crate::http::response::{Answer, refusal, with_header};
 use crate::http::router::{self, Endpoint, Route};
 use crate::keys::Keys;
 use crate::moment::{Moments, Stopwatch};
+use crate::passwords::{Passwords, PoolSize};
 
 /// The server, without its sockets.
 pub struct App {
@@ -27,6 +28,7 @@ pub struct App {
     moments: Arc<dyn Moments>,
     keys: Keys,
     limits: Limits,
+    passwords: OnceLock<Passwords>,
     stopping: AtomicBool,
 }
 
@@ -63,7 +65,14 @@ impl std::fmt::Debug for App {
 impl App {
     /// A server on these stores.
     pub fn new(stores: AnyStores, moments: Arc<dyn Moments>, limits: Limits) -> Self {
-        Self { stores, moments, keys: Keys::default(), limits, stopping: AtomicBool::new(false) }
+        Self {
+            stores,
+            moments,
+            keys: Keys::default(),
+            limits,
+            passwords: OnceLock::new(),
+            stopping: AtomicBool::new(false),
+        }
     }
 
     /// The stores.
@@ -84,6 +93,16 @@ impl App {
     /// How much a request may ask of us.
     pub fn limits(&self) -> Limits {
         self.limits
+    }
+
+    /// The threads that verify passwords. They start, and take their memory, with the first password: a server that
+    /// machines alone use has none.
+    pub fn passwords(&self) -> Result<&Passwords, Failure> {
+        if let Some(passwords) = self.passwords.get() {
+            return Ok(passwords);
+        }
+        let started = Passwords::start(PoolSize::default()).map_err(Failure::Unavailable)?;
+        Ok(self.passwords.get_or_init(|| started))
     }
 
     /// From now on the server says that it is not ready.
@@ -218,6 +237,16 @@ impl App {
         trace.tenant = Some(called.tenant.record.id.clone());
         let (parts, body): (Parts, B) = request.into_parts();
         let answered = match route.endpoint {
+            Endpoint::Authorize => endpoints::authorize::respond(self, &called, &parts, body, trace).await,
+            Endpoint::Resume => endpoints::authorize::resume(self, &called, &parts, trace).await,
+            Endpoint::Login => endpoints::login::respond(self, &called, &parts, body, trace).await,
+            Endpoint::Consent => {
+                endpoints::authorize::consent::respond(self, &called, &parts, body, trace).await
+            }
+            Endpoint::Confirm => {
+                endpoints::authorize::confirm::respond(self, &called, &parts, body, trace).await
+            }
+            Endpoint::UserInfo => endpoints::userinfo::respond(self, &called, &parts, body, trace).await,
             Endpoint::Token => endpoints::token::respond(self, &called, &parts, body, trace).await,
             Endpoint::Jwks => endpoints::jwks::respond(self, &called).await,
             Endpoint::OpenIdConfiguration => Ok(endpoints::discovery::openid(&called)),

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
-use jwt_core::{Algorithm, JwkSet, Signer};
+use jwt_core::{Algorithm, JwkSet, KeySet, Signer};
 use oauth_grants::issue::{access_token, algorithm, token_type};
-use oauth_grants::{Granted, SecretDigestKey};
+use oauth_grants::oidc::id_token::{self, IdToken, sign_id_token};
+use oauth_grants::{AccessToken, HandleKey, SecretDigestKey};
 use records::{
-    KeyId, KeyState, ResourceServer, SecretBytes, SigningAlgorithm, SigningKey, TenantId, TokenDialect,
-    UnixTime,
+    Client, KeyId, KeyState, ResourceServer, SecretBytes, SigningAlgorithm, SigningKey, TenantId,
+    TokenDialect, UnixTime,
 };
 use store::SigningKeys;
 
@@ -22,7 +23,9 @@ pub struct TenantKeys {
     /// The records that it was made from.
     source: SigningKeys,
     secret_digest_key: SecretDigestKey,
+    handle_key: HandleKey,
     signers: Vec<(SigningAlgorithm, TokenDialect, Signer)>,
+    verifying: KeySet,
     jwks: Bytes,
 }
 
@@ -42,7 +45,8 @@ impl Keys {
                 return Ok(Arc::clone(keys));
             }
         }
-        let keys = Arc::new(TenantKeys::load(source, secret_digest_key(stores, tenant)?)?);
+        let handle_key = HandleKey::new(&*stores.derive(&format!("handles/{tenant}"))?);
+        let keys = Arc::new(TenantKeys::load(source, secret_digest_key(stores, tenant)?, handle_key)?);
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         loaded.insert(tenant.clone(), Arc::clone(&keys));
         Ok(keys)
@@ -58,20 +62,24 @@ impl Keys {
         stores: &AnyStores,
         tenant: &TenantId,
         resource_server: &ResourceServer,
-        granted: &Granted<'_>,
+        token: &AccessToken<'_>,
     ) -> Result<String, Failure> {
-        if let Some(signed) = keys.sign(resource_server, granted)? {
+        if let Some(signed) = keys.sign(resource_server, token)? {
             return Ok(signed);
         }
         stores.refresh().await?;
-        self.of(stores, tenant).await?.sign(resource_server, granted)?.ok_or_else(|| {
+        self.of(stores, tenant).await?.sign(resource_server, token)?.ok_or_else(|| {
             Failure::Unsigned(format!("no current {} key", resource_server.signing_algorithm.name()))
         })
     }
 }
 
 impl TenantKeys {
-    fn load(source: SigningKeys, secret_digest_key: SecretDigestKey) -> Result<Self, Failure> {
+    fn load(
+        source: SigningKeys,
+        secret_digest_key: SecretDigestKey,
+        handle_key: HandleKey,
+    ) -> Result<Self, Failure> {
         let mut signers: Vec<(SigningAlgorithm, TokenDialect, Signer)> = Vec::new();
         let mut published = Vec::new();
         // The newest current key of an algorithm signs, should there be two; the id settles a tie.
@@ -98,8 +106,10 @@ impl TenantKeys {
                 signers.push((record.algorithm, dialect, signer));
             }
         }
-        let jwks = Bytes::from(JwkSet::from_keys(published).to_json());
-        Ok(Self { source, secret_digest_key, signers, jwks })
+        let published = JwkSet::from_keys(published);
+        let verifying = KeySet::from(&published);
+        let jwks = Bytes::from(published.to_json());
+        Ok(Self { source, secret_digest_key, handle_key, signers, verifying, jwks })
     }
 
     /// The published set: every key but revoked ones, public members only.
@@ -112,11 +122,47 @@ impl TenantKeys {
         &self.secret_digest_key
     }
 
+    /// The key of the handles that browsers and clients carry for the tenant.
+    pub fn handle_key(&self) -> &HandleKey {
+        &self.handle_key
+    }
+
+    /// Every key that verifies the tenant's tokens: all but revoked ones.
+    pub fn verifying(&self) -> &KeySet {
+        &self.verifying
+    }
+
+    /// Signs an ID token: with the tenant's RS256 key, or with the client's own secret.
+    pub fn sign_id_token(&self, token: &IdToken<'_>, client: &Client) -> Result<String, Failure> {
+        let failed =
+            |why: &dyn std::fmt::Display| Failure::Unsigned(format!("the ID token of {}: {why}", client.id));
+        let shared;
+        let signer = match (token.signing_algorithm, &client.id_token_secret) {
+            (SigningAlgorithm::Hs256, Some(secret)) => {
+                let key = jwt_core::SigningKey::dangerous_from_short_secret(
+                    Algorithm::Hs256,
+                    secret.expose().as_bytes(),
+                )
+                .map_err(|error| failed(&error))?;
+                shared = Signer::new(key, id_token::TOKEN_TYPE, None).map_err(|error| failed(&error))?;
+                &shared
+            }
+            (wanted, _) => {
+                let found = self
+                    .signers
+                    .iter()
+                    .find(|(algorithm, dialect, _)| (*algorithm, *dialect) == (wanted, TokenDialect::Auth0));
+                &found.ok_or_else(|| failed(&format_args!("no current {} key", wanted.name())))?.2
+            }
+        };
+        sign_id_token(token, signer).map_err(|error| failed(&error))
+    }
+
     /// Signs with the key that this API's tokens are signed with; `None` where the tenant has none of its algorithm.
     fn sign(
         &self,
         resource_server: &ResourceServer,
-        granted: &Granted<'_>,
+        token: &AccessToken<'_>,
     ) -> Result<Option<String>, Failure> {
         let shared;
         let signer = if resource_server.signing_algorithm == SigningAlgorithm::Hs256 {
@@ -128,7 +174,7 @@ impl TenantKeys {
             let Some((_, _, signer)) = found else { return Ok(None) };
             signer
         };
-        access_token(granted, signer).map(Some).map_err(|error| Failure::Unsigned(error.to_string()))
+        access_token(token, signer).map(Some).map_err(|error| Failure::Unsigned(error.to_string()))
     }
 }
 
@@ -177,7 +223,7 @@ mod tests {
     fn keys(records: Vec<SigningKey>) -> TenantKeys {
         let source =
             records.into_iter().map(|record| Versioned { record, version: records::Version(1) }).collect();
-        TenantKeys::load(source, SecretDigestKey::new(&[7; 32])).unwrap()
+        TenantKeys::load(source, SecretDigestKey::new(&[7; 32]), HandleKey::new(&[8; 32])).unwrap()
     }
 
     #[test]

@@ -137,7 +137,9 @@ pub fn validate(
         refresh_token_leeway: new.refresh_token_leeway,
         id_token_algorithm: new.id_token_algorithm,
         id_token_lifetime: ID_TOKEN_LIFETIME,
-        id_token_secret: (new.id_token_algorithm == SigningAlgorithm::Hs256).then(|| secret.clone()).flatten(),
+        id_token_secret: (new.id_token_algorithm == SigningAlgorithm::Hs256)
+            .then(|| secret.clone())
+            .flatten(),
         skip_non_verifiable_callback_uri_confirmation_prompt: new
             .skip_non_verifiable_callback_uri_confirmation_prompt,
         logo_uri: new.logo_uri,

@@ -96,7 +96,8 @@ pub(crate) async fn run(dev: Dev) -> Result<(), Failed> {
         scheme: Scheme::Https,
         tls: Some(Arc::clone(&tls)),
     }));
-    let app = Arc::new(App::new(stores, moments, Limits::default()));
+    let app =
+        Arc::new(App::new(stores, moments, Limits { counts_logins_by_address: false, ..Limits::default() }));
     // The sockets are bound: what connects from now on is answered, at the latest when serving begins.
     let banner = Banner { http: &http, https: &https, ca_file: &ca_file, data: data.as_deref() };
     output::print(&if dev.json { banner.json() } else { banner.text() });

@@ -12,12 +12,12 @@ const MAX_AGE: u32 = 300;
 
 /// `/.well-known/openid-configuration`
 pub fn openid(called: &Called) -> Answer {
-    document(metadata::openid_configuration(&called.origin))
+    document(metadata::openid_configuration(&called.origin, &called.tenant.record.settings))
 }
 
 /// `/.well-known/oauth-authorization-server`
 pub fn oauth(called: &Called) -> Answer {
-    document(metadata::oauth_authorization_server(&called.origin))
+    document(metadata::oauth_authorization_server(&called.origin, &called.tenant.record.settings))
 }
 
 fn document(body: impl Into<Bytes>) -> Answer {

@@ -1,5 +1,9 @@
 //! `POST /oauth/token` (RFC 6749 §3.2): parse, authenticate, load facts, decide, sign, commit, answer.
 
+mod authorization_code;
+mod client_credentials;
+mod password;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -7,18 +11,16 @@ use http::request::Parts;
 use http::{StatusCode, header};
 use hyper::body::Body;
 use oauth_grants::{
-    Decision, Outcome, Params, Presented, TokenError, TokenRequest, TokenResponse, authenticate,
-    client_credentials,
+    Moment, Params, Presented, TokenError, TokenRequest, TokenResponse, Tokens, UserToken, authenticate,
 };
-use policy::OutOfGrantScopes;
-use records::{Client, ErrorProfile, SubjectType, Versioned};
-use store::CommitError;
+use records::{Client, ErrorProfile, ResourceServer, Versioned};
 
-use crate::administration::ATTEMPTS;
 use crate::app::{App, Called, Trace};
 use crate::failure::Failure;
+use crate::http::peer::Peer;
 use crate::http::request::body_of;
 use crate::http::response::{Answer, Caching, json, with_header};
+use crate::keys::TenantKeys;
 
 /// Answers a token request.
 pub async fn respond<B>(
@@ -51,6 +53,9 @@ fn respond_error(error: &TokenError, profile: ErrorProfile) -> Answer {
     let answer = error.answer(profile);
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::BAD_REQUEST);
     let mut response = json(status, answer.to_json(), Caching::NoStore);
+    if let Some(wait) = answer.retry_after {
+        response = with_header(response, header::RETRY_AFTER, &wait.0.to_string());
+    }
     if let Some(challenge) = answer.www_authenticate() {
         response = with_header(response, header::WWW_AUTHENTICATE, challenge);
     }
@@ -63,7 +68,8 @@ async fn token(
     parts: &Parts,
     body: &[u8],
     trace: &mut Trace,
-) -> Result<Result<TokenResponse, TokenError>, Failure> {
+) -> Answered<TokenResponse> {
+    let peer = parts.extensions.get::<Peer>().copied();
     let read = || -> Result<(Params, Presented), TokenError> {
         Params::refuse_in_query(parts.uri.query())?;
         let mut types = parts.headers.get_all(header::CONTENT_TYPE).iter();
@@ -84,87 +90,103 @@ async fn token(
         Ok(request) => request,
         Err(error) => return Ok(Err(error)),
     };
+    let request_of = Asked { app, called, presented: &presented };
     match request {
         TokenRequest::ClientCredentials(request) => {
             trace.grant_type = Some("client_credentials");
-            client_credentials(app, called, &presented, &request, trace).await
+            client_credentials::respond(request_of, &request, trace).await
+        }
+        TokenRequest::AuthorizationCode(request) => {
+            trace.grant_type = Some("authorization_code");
+            authorization_code::respond(request_of, &request, trace).await
+        }
+        TokenRequest::Password(request) => {
+            trace.grant_type = Some("password");
+            password::respond(request_of, &request, peer, trace).await
         }
     }
 }
 
-async fn client_credentials(
-    app: &App,
-    called: &Called,
-    presented: &Presented,
-    request: &client_credentials::Request<'_>,
-    trace: &mut Trace,
-) -> Result<Result<TokenResponse, TokenError>, Failure> {
-    let keys = app.keys().of(app.stores(), &called.tenant.record.id).await?;
-    let settings = &called.tenant.record.settings;
-    for _ in 0..ATTEMPTS {
-        let moment = app.moments().draw();
-        let (cached, fresh);
-        cached = called.store.client(presented.client_id()).await?;
-        let client = match authenticate(presented, record(&cached), keys.secret_digest_key(), moment.now) {
-            Ok(client) => client,
+/// A token request's surroundings.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    app: &'a App,
+    called: &'a Called,
+    presented: &'a Presented,
+}
+
+/// A refusal is an answer; a failure is not.
+type Answered<T> = Result<Result<T, TokenError>, Failure>;
+
+impl Asked<'_> {
+    /// The client that the request says it is from, as a record that authenticates it, or the refusal.
+    async fn client(
+        self,
+        keys: &TenantKeys,
+        moment: &Moment,
+        trace: &mut Trace,
+    ) -> Answered<Arc<Versioned<Client>>> {
+        let id = self.presented.client_id();
+        let digest_key = keys.secret_digest_key();
+        let is_authentic = |client: &Option<Arc<Versioned<Client>>>| {
+            authenticate(self.presented, client.as_ref().map(|client| &client.record), digest_key, moment.now)
+                .map(drop)
+        };
+        let cached = self.called.store.client(id).await?;
+        let (client, authentic) = match is_authentic(&cached) {
+            Ok(()) => (cached, Ok(())),
             // The store is asked again: a secret that was rotated by another process counts at once. And so a wrong
             // secret takes one read and two digests, as an unknown client does, which is never cached (CA-07).
             Err(_) => {
-                fresh = match &cached {
-                    Some(_) => called.store.client_uncached(presented.client_id()).await?,
+                let fresh = match &cached {
+                    Some(_) => self.called.store.client_uncached(id).await?,
                     None => None,
                 };
-                trace.client_id = record(&fresh).map(|client| client.id.clone());
-                match authenticate(presented, record(&fresh), keys.secret_digest_key(), moment.now) {
-                    Ok(client) => client,
-                    Err(refusal) => return Ok(Err(refusal.into())),
-                }
+                let authentic = is_authentic(&fresh);
+                (fresh, authentic)
             }
         };
-        trace.client_id = Some(client.client().id.clone());
-        let resource_server = match client_credentials::resource_server(request, settings, &called.origin) {
-            Some(identifier) => called.store.resource_server_by_identifier(&identifier).await?,
-            None => None,
-        };
-        let client_grant = match &resource_server {
-            Some(api) => {
-                let (client, api) = (&client.client().id, &api.record.id);
-                called.store.client_grant(client, api, SubjectType::Client).await?
-            }
-            None => None,
-        };
-        let facts = client_credentials::Facts {
-            client,
-            resource_server: resource_server.as_ref().map(|api| &api.record),
-            client_grant: client_grant.as_ref().map(|grant| &grant.record),
-            settings,
-            origin: &called.origin,
-            out_of_grant_scopes: OutOfGrantScopes::Refuse,
-        };
-        let Decision { writes, outcome } = client_credentials::decide(request, facts, &moment);
-        // Signing before committing: a signature that fails consumes nothing.
-        let answered = match (outcome, &resource_server) {
-            (Outcome::Granted(granted), Some(api)) => {
-                let tenant = &called.tenant.record.id;
-                let signed = app.keys().sign(&keys, app.stores(), tenant, &api.record, &granted).await?;
-                Ok(TokenResponse::new(&granted, signed))
-            }
-            (Outcome::Granted(_), None) => return Err(Failure::Unsigned("no API to sign for".to_owned())),
-            (Outcome::Refused(error), _) => Err(error),
-        };
-        // Committing before answering: no token leaves whose making was not recorded.
-        if writes.is_empty() {
-            return Ok(answered);
-        }
-        match called.store.commit(writes).await {
-            Ok(()) => return Ok(answered),
-            Err(CommitError::Conflict) => {}
-            Err(error) => return Err(error.into()),
+        trace.client_id = client.as_ref().map(|client| client.record.id.clone());
+        match (authentic, client) {
+            (Ok(()), Some(client)) => Ok(Ok(client)),
+            (Ok(()), None) => Ok(Err(oauth_grants::ClientRefusal::UnknownClient.into())),
+            (Err(refusal), _) => Ok(Err(refusal.into())),
         }
     }
-    Err(Failure::Contended)
+
+    /// Signs or seals what a person's grant gives. Before committing: a signature that fails consumes nothing.
+    async fn signed(
+        self,
+        keys: &TenantKeys,
+        tokens: &Tokens<'_>,
+        client: &Client,
+        api: Option<&ResourceServer>,
+        moment: &Moment,
+    ) -> Result<TokenResponse, Failure> {
+        let access_token =
+            sign_user_token(self.app, self.called, keys, &tokens.access_token, api, moment).await?;
+        let id_token = tokens.id_token.as_ref().map(|token| keys.sign_id_token(token, client)).transpose()?;
+        Ok(TokenResponse::of_tokens(tokens, access_token, id_token))
+    }
 }
 
-fn record(client: &Option<Arc<Versioned<Client>>>) -> Option<&Client> {
-    client.as_ref().map(|client| &client.record)
+/// Signs an access token for an API, or seals one for the userinfo endpoint.
+pub async fn sign_user_token(
+    app: &App,
+    called: &Called,
+    keys: &TenantKeys,
+    token: &UserToken<'_>,
+    api: Option<&ResourceServer>,
+    moment: &Moment,
+) -> Result<String, Failure> {
+    match (token, api) {
+        (UserToken::Api(token), Some(api)) => {
+            app.keys().sign(keys, app.stores(), &called.tenant.record.id, api, token).await
+        }
+        (UserToken::Api(_), None) => Err(Failure::Unsigned("no API to sign for".to_owned())),
+        (UserToken::UserInfo(token), _) => {
+            oauth_grants::issue::seal_user_info_token(token, keys.handle_key(), &called.origin, moment)
+                .map_err(|failure| Failure::Unsigned(failure.to_string()))
+        }
+    }
 }

@@ -23,6 +23,8 @@ pub struct Limits {
     pub connections: usize,
     /// Streams at one time on one HTTP/2 connection.
     pub streams: u32,
+    /// Whether attempts to log in are also counted by address alone, whoever's name they try.
+    pub counts_logins_by_address: bool,
     /// From the signal to stop until requests in flight are abandoned.
     pub stop_timeout: Duration,
 }
@@ -39,6 +41,7 @@ impl Default for Limits {
             handshake_timeout: Duration::from_secs(10),
             connections: 8192,
             streams: 128,
+            counts_logins_by_address: true,
             stop_timeout: Duration::from_secs(10),
         }
     }

@@ -20,6 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::limits::Limits;
+use super::peer::Peer;
 use crate::app::App;
 
 /// A bound socket and how clients see it.
@@ -83,8 +84,8 @@ async fn accept(
                 (permit, listener.socket.accept().await)
             } => accepted,
         };
-        let (permit, stream) = match accepted {
-            (Ok(permit), Ok((stream, _peer))) => (permit, stream),
+        let (permit, stream, peer) = match accepted {
+            (Ok(permit), Ok((stream, address))) => (permit, stream, Peer(address.ip())),
             (_, Err(error)) => {
                 // Out of file descriptors, most likely: the listener stays, and tries again when some are free.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -102,7 +103,7 @@ async fn accept(
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
             match acceptor {
-                None => connection(app, builder, watcher, stream, scheme).await,
+                None => connection(app, builder, watcher, stream, (scheme, peer)).await,
                 Some(acceptor) => {
                     // A handshake has no request in it that a stop would have to wait for.
                     let shaken = tokio::select! {
@@ -110,7 +111,7 @@ async fn accept(
                         shaken = handshake(acceptor, stream, limits.handshake_timeout) => shaken,
                     };
                     if let Some(stream) = shaken {
-                        connection(app, builder, watcher, stream, scheme).await;
+                        connection(app, builder, watcher, stream, (scheme, peer)).await;
                     }
                 }
             }
@@ -177,14 +178,15 @@ async fn connection<S>(
     builder: Arc<Builder<TokioExecutor>>,
     watcher: Watcher,
     stream: S,
-    scheme: Scheme,
+    (scheme, peer): (Scheme, Peer),
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let idle = app.limits().header_timeout;
     let activity = Arc::new(Activity::default());
     let counted = Arc::clone(&activity);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(peer);
         let (app, counted) = (Arc::clone(&app), Arc::clone(&counted));
         async move {
             counted.begun.fetch_add(1, Ordering::AcqRel);

@@ -45,6 +45,27 @@ pub fn refusal(status: StatusCode, error: &str, description: &str) -> Answer {
     json(status, body, Caching::NoStore)
 }
 
+/// A redirect after a form was answered: the browser gets what is there (RFC 9110 §15.4.4). Local, by its path.
+pub fn see_other(path_and_query: &str) -> Answer {
+    redirect(StatusCode::SEE_OTHER, path_and_query)
+}
+
+/// A redirect to a client (RFC 6749 §4.1.2; RFC 9700 §4.12 forbids 307).
+pub fn found(address: &str) -> Answer {
+    redirect(StatusCode::FOUND, address)
+}
+
+fn redirect(status: StatusCode, to: &str) -> Answer {
+    let mut answer = Response::new(Full::new(Bytes::new()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
+    // An address of ours or of a client carries credentials: the next page must not learn it.
+    headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    with_header(answer, header::LOCATION, to)
+}
+
 /// Adds a header field; a value that cannot stand in a header is left out rather than mangled.
 pub fn with_header(mut answer: Answer, name: HeaderName, value: &str) -> Answer {
     if let Ok(value) = HeaderValue::try_from(value) {

@@ -5,6 +5,18 @@ use http::Method;
 /// What answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Endpoint {
+    /// `endpoints::authorize`
+    Authorize,
+    /// `endpoints::authorize`, after a page was answered
+    Resume,
+    /// `endpoints::login`
+    Login,
+    /// `endpoints::authorize::consent`
+    Consent,
+    /// `endpoints::authorize::confirm`
+    Confirm,
+    /// `endpoints::userinfo`
+    UserInfo,
     /// `endpoints::token`
     Token,
     /// `endpoints::jwks`
@@ -34,9 +46,16 @@ pub struct Route {
 
 const GET: &[Method] = &[Method::GET, Method::HEAD];
 const POST: &[Method] = &[Method::POST];
+const FORM: &[Method] = &[Method::GET, Method::POST];
 
 /// Every route of the public listeners.
 pub const ROUTES: &[Route] = &[
+    Route { path: "/authorize", endpoint: Endpoint::Authorize, methods: FORM, of_a_tenant: true },
+    Route { path: "/authorize/resume", endpoint: Endpoint::Resume, methods: GET, of_a_tenant: true },
+    Route { path: "/u/login", endpoint: Endpoint::Login, methods: FORM, of_a_tenant: true },
+    Route { path: "/u/consent", endpoint: Endpoint::Consent, methods: FORM, of_a_tenant: true },
+    Route { path: "/u/confirm", endpoint: Endpoint::Confirm, methods: FORM, of_a_tenant: true },
+    Route { path: "/userinfo", endpoint: Endpoint::UserInfo, methods: FORM, of_a_tenant: true },
     Route { path: "/oauth/token", endpoint: Endpoint::Token, methods: POST, of_a_tenant: true },
     Route { path: "/.well-known/jwks.json", endpoint: Endpoint::Jwks, methods: GET, of_a_tenant: true },
     Route {

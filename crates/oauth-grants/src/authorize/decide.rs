@@ -175,31 +175,11 @@ pub fn requested_scopes(request: &ValidRequest<'_>, facts: &Facts<'_>) -> Result
         })
 }
 
-/// Whether what a code or a refresh token carries needs no more consent than there is by now.
-pub fn consent_holds(
-    client: &records::Client,
-    settings: &TenantSettings,
-    api: Option<&ResourceServer>,
-    scopes: &ScopeSet,
-    redirect_uri: &str,
-    user: &User,
-    grant: Option<&UserGrant>,
-    administrative: Option<&AdministrativeConsent>,
-) -> bool {
-    let grant = grant.filter(|grant| is_since(grant, client, api));
-    let asks_for_consent = false;
-    let question = Question {
-        client,
-        settings,
-        api,
-        scopes,
-        redirect_uri,
-        asks_for_consent,
-        grant,
-        administrative,
-        user,
-    };
-    matches!(consent::next(&question), consent::ConsentNext::Skip(_))
+/// Whether what a code or a refresh token carries needs no more consent than there is by now: whether nobody would be
+/// asked this question.
+pub fn consent_holds(question: &Question<'_>) -> bool {
+    let grant = question.grant.filter(|grant| is_since(grant, question.client, question.api));
+    matches!(consent::next(&Question { grant, ..*question }), consent::ConsentNext::Skip(_))
 }
 
 /// Decides what happens next. The request was validated with the same settings, client and origin.
@@ -264,6 +244,15 @@ fn next<'f>(
         },
     });
     let expected = expected_user(request, &facts)?;
+    //= OpenID Connect Core 1.0 §5.5.1
+    // Several subjects may be prescribed, and differently for the ID token and for userinfo.
+    let is_somebody_else = present.is_some_and(|(_, user)| {
+        request.claims.as_ref().is_some_and(|claims| !claims.allows_subject(&user.record.id))
+    });
+    if is_somebody_else && (request.prompts.none || answers.login.is_some()) {
+        return Err(AuthorizeError::LoginRequired);
+    }
+    let person = person.filter(|_| !is_somebody_else);
     let step = prompt::next(&prompt::Facts {
         now: moment.now,
         person,
@@ -288,6 +277,11 @@ fn next<'f>(
             // Whoever just logged in and is somebody else than was meant would be asked for ever.
             if reason == LoginReason::AnotherUser && answers.login.is_some() {
                 return Err(AuthorizeError::LoginRequired);
+            }
+            // Nobody can log in where nobody is known, or nobody of this client's.
+            let connection = connection.ok_or(AuthorizeError::UnknownConnection)?;
+            if !connection.enabled_clients.include(&request.client.id) {
+                return Err(AuthorizeError::ConnectionNotEnabled);
             }
             page(Step::Login(reason))
         }
@@ -322,13 +316,16 @@ fn connection<'f>(
     Ok(Some(connection))
 }
 
+/// A session and its person.
+type Here<'f> = (&'f Versioned<Session>, &'f Versioned<User>);
+
 /// The browser's session and its person, where the session holds for this request.
 fn present<'f>(
     request: &ValidRequest<'_>,
     facts: &Facts<'f>,
     connection: Option<&Connection>,
     moment: &Moment,
-) -> Result<Option<(&'f Versioned<Session>, &'f Versioned<User>)>, AuthorizeError> {
+) -> Result<Option<Here<'f>>, AuthorizeError> {
     let session = facts.session.filter(|session| session.record.is_live(moment.now));
     let (Some(session), Some(user)) = (session, facts.user) else { return Ok(None) };
     if session.record.user != user.record.id {

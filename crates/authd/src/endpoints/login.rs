@@ -1,0 +1,230 @@
+//! `/u/login`: the page and its answer (OpenID Connect Core 1.0 §3.1.2.3; threats LC-01, LC-02, LC-09, LC-10).
+
+use bytes::Bytes;
+use http::Method;
+use http::header;
+use http::request::Parts;
+use hyper::body::Body;
+use oauth_grants::Moment;
+use oauth_grants::authorize::{AuthorizeError, Flow, Rejected, ValidRequest, validate};
+use records::{
+    AuthenticationMethod, Connection, ConsumedHandle, LoginName, SecretText, Session, User, Versioned, Write,
+};
+use store::CommitError;
+
+use super::authorize::{LOGIN_PATH, RESUME_PATH, answer, facts, flow_of, page_error};
+use crate::administration::ATTEMPTS;
+use crate::app::{App, Called, Trace};
+use crate::failure::Failure;
+use crate::flow;
+use crate::http::peer::Peer;
+use crate::http::response::{Answer, see_other, with_header};
+use crate::http::{cookies, csrf, form};
+use crate::keys::TenantKeys;
+use crate::logins::{Counters, Verdict};
+use crate::pages::{self, LoginProblem};
+
+/// Shows the login page, or takes what was typed into it.
+pub async fn respond<B>(
+    app: &App,
+    called: &Called,
+    parts: &Parts,
+    body: B,
+    trace: &mut Trace,
+) -> Result<Answer, Failure>
+where
+    B: Body<Data = Bytes> + Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let keys = app.keys().of(app.stores(), &called.tenant.record.id).await?;
+    let is_answer = parts.method == Method::POST;
+    if is_answer && !csrf::same_origin(&parts.headers, &called.origin) {
+        return Ok(answer::cross_site(app, called, trace));
+    }
+    let form = match form::read(body, &parts.headers, &app.limits()).await {
+        Ok(form) => form,
+        Err(answer) => return Ok(answer),
+    };
+    let moment = app.moments().draw();
+    let flow = match flow_of(app, called, parts, &keys, &moment, trace) {
+        Ok(flow) => flow,
+        Err(answer) => return Ok(answer),
+    };
+    let settings = &called.tenant.record.settings;
+    let client = facts::client(&called.store, &flow.params).await?;
+    let client = client.as_ref().map(|client| &client.record);
+    trace.client_id = client.map(|client| client.id.clone());
+    let attempt = Attempt { app, called, parts, keys: &keys, flow: &flow };
+    // What cannot be answered any more is refused by the authorization endpoint.
+    let Ok(request) = validate(&flow.params, client, settings, &called.origin) else {
+        return attempt.resume(flow.clone(), &moment);
+    };
+    let connection = match request.connection.as_ref().or(settings.default_directory.as_ref()) {
+        Some(name) => called.store.connection(name).await?,
+        None => None,
+    };
+    let Some(connection) =
+        connection.filter(|found| found.record.enabled_clients.include(&request.client.id))
+    else {
+        return attempt.resume(flow.clone(), &moment);
+    };
+    if !is_answer {
+        let hint = flow.params.text("login_hint").unwrap_or_default();
+        return Ok(attempt.page(&request, hint, None, &moment));
+    }
+    let (username, password) =
+        (form.one("username").unwrap_or_default(), form.one("password").unwrap_or_default());
+    attempt.take(&request, &connection.record, username, password, trace).await
+}
+
+/// The surroundings of an attempt.
+struct Attempt<'a> {
+    app: &'a App,
+    called: &'a Called,
+    parts: &'a Parts,
+    keys: &'a TenantKeys,
+    flow: &'a Flow,
+}
+
+impl Attempt<'_> {
+    /// Verifies what was typed; on success begins a session and goes on.
+    async fn take(
+        &self,
+        request: &ValidRequest<'_>,
+        connection: &Connection,
+        username: &str,
+        password: &str,
+        trace: &mut Trace,
+    ) -> Result<Answer, Failure> {
+        let (app, called) = (self.app, self.called);
+        let name = LoginName::typed(username);
+        let find = async || match &name {
+            Some(name) => called.store.user_by_login(&connection.name, name).await,
+            None => Ok(None),
+        };
+        let user = find().await?;
+        let peer = self.parts.extensions.get::<Peer>().copied();
+        let record = user.as_ref().map(|user| &user.record);
+        let counters = Counters::of(app, called, connection, name.as_ref(), record, peer)?;
+        let password = SecretText::new(password.to_owned());
+        let moment = app.moments().draw();
+        let verdict = counters.verify(app, called, password, record, &moment).await?;
+        let problem = match verdict {
+            Verdict::Matches => None,
+            Verdict::Differs => Some(("wrong_credentials", LoginProblem::WrongCredentials)),
+            Verdict::TooMany(wait) => {
+                Some(("too_many_attempts", LoginProblem::TooManyAttempts { wait: wait.0 }))
+            }
+            Verdict::Busy => Some(("busy", LoginProblem::Busy)),
+        };
+        let wrong = |trace: &mut Trace, (name, problem): (&str, LoginProblem)| {
+            trace.refused = Some(name.to_owned());
+            Ok(self.page(request, username, Some(problem), &moment))
+        };
+        let Some(verified) = user.filter(|_| problem.is_none()) else {
+            return wrong(trace, problem.unwrap_or(("wrong_credentials", LoginProblem::WrongCredentials)));
+        };
+        for _ in 0..ATTEMPTS {
+            // The person as they are now, should something have changed while the password was verified.
+            let Some(user) = find().await?.filter(|user| is_same(&user.record, &verified.record)) else {
+                return wrong(trace, ("wrong_credentials", LoginProblem::WrongCredentials));
+            };
+            if user.record.is_blocked {
+                return self.blocked(request, trace).await;
+            }
+            match self.begin(request, &user, &counters).await? {
+                Some(answer) => return Ok(answer),
+                None => continue,
+            }
+        }
+        Err(Failure::Contended)
+    }
+
+    /// Begins a session; `None` where something that it relied on changed.
+    async fn begin(
+        &self,
+        request: &ValidRequest<'_>,
+        user: &Versioned<User>,
+        counters: &Counters,
+    ) -> Result<Option<Answer>, Failure> {
+        let (called, moment) = (self.called, self.app.moments().draw());
+        let (settings, scheme) = (&called.tenant.record.settings, called.origin.scheme());
+        // Always another id: one that somebody planted before is worth nothing after (LC-02).
+        let (id, cookie) = cookies::new_session(&moment, scheme, settings.session_lifetime)
+            .map_err(|invalid| Failure::Unsigned(invalid.to_string()))?;
+        let (expires_at, idle_expires_at) = policy::session::ends(settings, moment.now);
+        let session = Session {
+            id: id.clone(),
+            user: user.record.id.clone(),
+            authenticated_at: moment.now,
+            methods: vec![AuthenticationMethod::Password],
+            created_at: moment.now,
+            expires_at,
+            idle_expires_at,
+            clients: vec![request.client.id.clone()],
+        };
+        let mut writes = vec![Write::CreateSession(session), Write::RelyOnUser(user.clone())];
+        writes.extend(counters.cleared(called).await?);
+        if let Some(old) = cookies::session_id(&self.parts.headers, scheme) {
+            writes.extend(called.store.session(&old).await?.map(Write::DeleteSession));
+        }
+        match called.store.commit(writes).await {
+            Ok(()) => {
+                let answer = self.resume(self.flow.with_login(id, moment.now), &moment)?;
+                Ok(Some(with_header(answer, header::SET_COOKIE, &cookie)))
+            }
+            Err(CommitError::Conflict) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The client learns that the person is blocked: only who knows the password gets here.
+    async fn blocked(&self, request: &ValidRequest<'_>, trace: &mut Trace) -> Result<Answer, Failure> {
+        let (app, called) = (self.app, self.called);
+        let consumed = ConsumedHandle { id: self.flow.id.clone(), expires_at: self.flow.expires_at };
+        match called.store.commit(vec![Write::ConsumeHandle(consumed)]).await {
+            Ok(()) => {}
+            Err(CommitError::Conflict) => return Ok(answer::already_answered(app, called, trace)),
+            Err(error) => return Err(error.into()),
+        }
+        trace.refused = Some("user_blocked".to_owned());
+        Ok(match Rejected::of(request.target.clone(), AuthorizeError::UserBlocked) {
+            Rejected::Page(error) => page_error(app, called, &error, trace),
+            Rejected::Redirect(target, error) => {
+                let profile = called.tenant.record.settings.error_profile;
+                answer::deliver(app, &target, error.fields(profile))
+            }
+        })
+    }
+
+    /// Back to the authorization endpoint with this flow.
+    fn resume(&self, flow: Flow, moment: &Moment) -> Result<Answer, Failure> {
+        let back =
+            if flow.resume_by.is_some() { flow } else { flow.answered(flow.answers.clone(), moment.now) };
+        let handle = flow::seal(self.keys, self.called, &back, moment)?;
+        Ok(see_other(&format!("{RESUME_PATH}?state={handle}")))
+    }
+
+    fn page(
+        &self,
+        request: &ValidRequest<'_>,
+        username: &str,
+        problem: Option<LoginProblem>,
+        moment: &Moment,
+    ) -> Answer {
+        let page = pages::LoginPage {
+            tenant: &self.called.tenant.record.settings.friendly_name,
+            client_name: &request.client.name,
+            logo: request.client.logo_uri.as_deref(),
+            action_url: &format!("{LOGIN_PATH}?{}", self.parts.uri.query().unwrap_or_default()),
+            username,
+            problem,
+        };
+        pages::login(&page, moment)
+    }
+}
+
+/// Whether it is the same person with the same password.
+fn is_same(now: &User, verified: &User) -> bool {
+    now.id == verified.id && now.password_hash == verified.password_hash
+}

@@ -1,0 +1,111 @@
+//! The grants `password` and `password-realm`: cheap checks, the attempt, the decision (RFC 6749 §4.3).
+
+use oauth_grants::password::{self, Attempt, CheckFacts, Checked};
+use oauth_grants::{Decision, Outcome, TokenError, TokenResponse, authenticate};
+use records::{SecretText, SubjectType};
+use store::CommitError;
+
+use super::{Answered, Asked};
+use crate::administration::ATTEMPTS;
+use crate::app::Trace;
+use crate::failure::Failure;
+use crate::http::peer::Peer;
+use crate::logins::{Counters, Verdict};
+
+pub(super) async fn respond(
+    asked: Asked<'_>,
+    request: &password::Request<'_>,
+    peer: Option<Peer>,
+    trace: &mut Trace,
+) -> Answered<TokenResponse> {
+    let Asked { app, called, presented } = asked;
+    let (store, settings) = (&called.store, &called.tenant.record.settings);
+    let keys = app.keys().of(app.stores(), &called.tenant.record.id).await?;
+    // The attempt is made once, whatever has to be decided again after it.
+    let mut verdict = None;
+    for _ in 0..ATTEMPTS {
+        let moment = app.moments().draw();
+        let record = match asked.client(&keys, &moment, trace).await? {
+            Ok(record) => record,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let client = match authenticate(presented, Some(&record.record), keys.secret_digest_key(), moment.now)
+        {
+            Ok(client) => client,
+            Err(refusal) => return Ok(Err(refusal.into())),
+        };
+        let connection = match password::connection(request, settings) {
+            Ok(name) => store.connection(&name).await?,
+            // What is wrong is said by the check, after what comes first.
+            Err(_) => None,
+        };
+        let api = match password::resource_server(request, settings, &called.origin) {
+            Some(identifier) => store.resource_server_by_identifier(&identifier).await?,
+            None => None,
+        };
+        let client_grant = match &api {
+            Some(api) => store.client_grant(&client.client().id, &api.record.id, SubjectType::User).await?,
+            None => None,
+        };
+        let facts = CheckFacts {
+            client,
+            connection: connection.as_ref().map(|connection| &connection.record),
+            api: api.as_ref().map(|api| &api.record),
+            client_grant: client_grant.as_ref().map(|grant| &grant.record),
+            settings,
+            origin: &called.origin,
+        };
+        let checked: Checked<'_> = match password::check(request, facts) {
+            Ok(checked) => checked,
+            Err(error) => return Ok(Err(error)),
+        };
+        let Some(connection) = &connection else { return Ok(Err(TokenError::UnknownConnection)) };
+        let user = match checked.login_name() {
+            Some(name) => store.user_by_login(checked.connection(), name).await?,
+            None => None,
+        };
+        let person = user.as_ref().map(|user| &user.record);
+        let counters = Counters::of(app, called, &connection.record, checked.login_name(), person, peer)?;
+        let verified = match &verdict {
+            Some((matches, hash)) if *hash == person.and_then(|user| user.password_hash.clone()) => *matches,
+            Some(_) => return Ok(Err(TokenError::WrongPassword)),
+            None => {
+                let password = SecretText::new(request.password.to_owned());
+                let matches = match counters.verify(app, called, password, person, &moment).await? {
+                    Verdict::Matches => true,
+                    Verdict::Differs => false,
+                    Verdict::TooMany(wait) => {
+                        return Ok(Err(TokenError::TooManyAttempts { retry_after: wait }));
+                    }
+                    Verdict::Busy => return Err(Failure::Contended),
+                };
+                verdict = Some((matches, person.and_then(|user| user.password_hash.clone())));
+                matches
+            }
+        };
+        let (account, address) = counters.present(called).await?;
+        let attempt = Attempt {
+            user: user.as_ref(),
+            password_matches: verified,
+            account_attempts: account.as_ref(),
+            address_attempts: address.as_ref(),
+        };
+        let Decision { writes, outcome } = password::decide(checked, attempt, &moment);
+        let answered = match outcome {
+            Outcome::Granted(tokens) => {
+                let api = api.as_ref().map(|api| &api.record);
+                Ok(asked.signed(&keys, &tokens, client.client(), api, &moment).await?)
+            }
+            Outcome::Refused(error) => Err(error),
+        };
+        if writes.is_empty() {
+            return Ok(answered);
+        }
+        match store.commit(writes).await {
+            Ok(()) => return Ok(answered),
+            Err(CommitError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(Failure::Contended)
+}

@@ -1,0 +1,48 @@
+//! Was a form sent from one of our own pages? (RFC 6454 §7; Fetch Metadata; threats LC-01.)
+//!
+//! What decides is the cookie that a flow names, which other sites' forms come without. This refuses the same forms by
+//! what browsers say about them, before anything is read.
+
+use http::{HeaderMap, header};
+use records::Origin;
+
+/// Whether nothing says that the form came from elsewhere. Old browsers say nothing.
+pub fn same_origin(headers: &HeaderMap, origin: &Origin) -> bool {
+    let said = |name: &str| {
+        headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?")).collect::<Vec<_>>()
+    };
+    let ours = origin.issuer().trim_end_matches('/');
+    said(header::ORIGIN.as_str()).iter().all(|said| *said == ours)
+        && said("sec-fetch-site").iter().all(|said| matches!(*said, "same-origin" | "none"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lc_01_a_form_from_another_site_is_recognised() {
+        let origin = Origin::parse("https://first.example/").unwrap();
+        let with = |pairs: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.append(*name, value.parse().unwrap());
+            }
+            same_origin(&headers, &origin)
+        };
+        assert!(with(&[]));
+        assert!(with(&[("origin", "https://first.example"), ("sec-fetch-site", "same-origin")]));
+        assert!(with(&[("sec-fetch-site", "none")]));
+        for refused in [
+            &[("origin", "https://second.example")][..],
+            &[("origin", "null")],
+            &[("origin", "http://first.example")],
+            &[("origin", "https://first.example.evil.example")],
+            &[("origin", "https://first.example"), ("origin", "https://evil.example")],
+            &[("sec-fetch-site", "cross-site")],
+            &[("sec-fetch-site", "same-site")],
+        ] {
+            assert!(!with(refused), "{refused:?}");
+        }
+    }
+}
