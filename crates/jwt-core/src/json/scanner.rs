@@ -79,7 +79,7 @@ impl<'a> Scanner<'a> {
     /// Finds the plain name of a registered claim with its colon: six characters.
     #[inline]
     pub(super) fn registered_name(self, at: usize) -> Option<Registered> {
-        // Compared as one number, the name costs a few comparisons and no loop.
+        // One load, and a few comparisons of numbers.
         const fn word(name: &[u8; 3]) -> u64 {
             let [a, b, c] = *name;
             u64::from_le_bytes([b'"', a, b, c, b'"', b':', 0, 0])
@@ -91,7 +91,7 @@ impl<'a> Scanner<'a> {
         const NBF: u64 = word(b"nbf");
         const IAT: u64 = word(b"iat");
         const JTI: u64 = word(b"jti");
-        // Less than two characters after a colon are no claims set that could have `exp`.
+        // Within eight bytes of the end, a name is left to the slow path.
         let eight = self.text.as_bytes().get(at..)?.first_chunk::<8>()?;
         match u64::from_le_bytes(*eight) & 0xffff_ffff_ffff {
             ISS => Some(Registered::Issuer),
