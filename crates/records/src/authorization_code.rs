@@ -1,8 +1,8 @@
 //! Authorization codes (RFC 6749 §4.1.2; RFC 7636 §4.4).
 
 use crate::{
-    Audience, AuthenticationMethod, AuthorizationCodeId, ClientId, Origin, ScopeSet, SessionId, UnixTime,
-    UserId,
+    Audience, AuthenticationMethod, AuthorizationCodeId, ClientId, Origin, RefreshFamilyId, ScopeSet,
+    SessionId, UnixTime, UserId,
 };
 
 /// Whether a code was redeemed.
@@ -14,6 +14,8 @@ pub enum CodeState {
     Used {
         /// When.
         at: UnixTime,
+        /// The refresh family that came of it: ended by a second use (RFC 6749 §4.1.2).
+        family: Option<RefreshFamilyId>,
     },
 }
 

@@ -126,6 +126,10 @@ pub struct Client {
     pub refresh_token_rotation: RotationType,
     /// How long the immediately previous refresh token is still answered.
     pub refresh_token_leeway: Lifetime,
+    /// How long a refresh token lives, its successors included; `None`: for ever.
+    pub refresh_token_lifetime: Option<Lifetime>,
+    /// How long a refresh token lives unused; `None`: for ever.
+    pub refresh_token_idle_lifetime: Option<Lifetime>,
     /// How its ID tokens are signed: `RS256`, or `HS256` with its own secret. No other.
     pub id_token_algorithm: SigningAlgorithm,
     /// How long its ID tokens live.

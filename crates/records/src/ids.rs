@@ -139,6 +139,15 @@ identifier!(
     "must be 1 to 64 of the characters A-Z, a-z, 0-9, - and _"
 );
 identifier!(
+    /// A refresh family's id: 32 hexadecimal digits, the first twelve of them the time it was made.
+    RefreshFamilyId,
+    "refresh family id",
+    64,
+    |b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_',
+    "must be 1 to 64 of the characters A-Z, a-z, 0-9, - and _"
+);
+
+identifier!(
     /// The keyed digest of what login attempts are counted for, base64url.
     AttemptsId,
     "attempts id",

@@ -13,6 +13,7 @@ mod consumed_handle;
 mod ids;
 mod login_attempts;
 mod origin;
+mod refresh_family;
 mod resource_server;
 mod scope;
 mod secret;
@@ -38,10 +39,11 @@ pub use consent::{
 pub use consumed_handle::ConsumedHandle;
 pub use ids::{
     AttemptsId, AuthorizationCodeId, ClientGrantId, ClientId, ConnectionName, ConsentRecordId, HandleId,
-    Invalid, KeyId, ResourceServerId, SessionId, TenantId, UserGrantId, UserId,
+    Invalid, KeyId, RefreshFamilyId, ResourceServerId, SessionId, TenantId, UserGrantId, UserId,
 };
 pub use login_attempts::LoginAttempts;
 pub use origin::{Origin, Scheme};
+pub use refresh_family::{PreviousToken, RefreshFamily};
 pub use resource_server::{
     ApiIdentifier, ApiScope, ClientPolicy, ResourceServer, SigningAlgorithm, TokenDialect, UserPolicy,
 };

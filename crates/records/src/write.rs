@@ -2,7 +2,7 @@
 
 use crate::{
     AdministrativeConsent, AuthorizationCode, Client, ClientGrant, Connection, ConsentRecord, ConsumedHandle,
-    LoginAttempts, ResourceServer, SeenJti, Session, SigningKey, Tenant, User, UserGrant,
+    LoginAttempts, RefreshFamily, ResourceServer, SeenJti, Session, SigningKey, Tenant, User, UserGrant,
 };
 
 /// Counts a row's changes; never the same twice for one key, not even after it was deleted and made again.
@@ -108,6 +108,15 @@ pub enum Write {
     IssueCode(AuthorizationCode),
     /// A code is used; relies on its being as it was read, that is unused.
     RedeemCode(Versioned<AuthorizationCode>, AuthorizationCode),
+    /// A new refresh family.
+    CreateRefreshFamily(RefreshFamily),
+    /// A refresh family's new state: rotated, or used. Relies on its being as it was read, so that of two refreshes at
+    /// once, and of a refresh and a revocation, one comes first.
+    ReplaceRefreshFamily(Versioned<RefreshFamily>, RefreshFamily),
+    /// Ends a refresh family.
+    DeleteRefreshFamily(Versioned<RefreshFamily>),
+    /// Changes nothing; relies on the family being as it was read.
+    RelyOnRefreshFamily(Versioned<RefreshFamily>),
     /// Counts an attempt to log in before it is verified; relies on no other having been counted meanwhile.
     ReserveAttempt(Option<Versioned<LoginAttempts>>, LoginAttempts),
     /// Forgets failed attempts after a success.

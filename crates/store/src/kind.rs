@@ -39,6 +39,8 @@ pub enum Kind {
     AdministrativeConsent,
     /// An authorization code.
     AuthorizationCode,
+    /// All that one login gives a client to come back with.
+    RefreshFamily,
     /// Counted attempts to log in.
     LoginAttempts,
     /// A sealed handle that was used up.
@@ -93,6 +95,7 @@ pub const KINDS: &[KindRow] = &[
     row(Kind::ConsentRecord, "consent_record", Retention::Slices),
     configuration(Kind::AdministrativeConsent, "administrative_consent"),
     row(Kind::AuthorizationCode, "authorization_code", Retention::Ring),
+    row(Kind::RefreshFamily, "refresh_family", Retention::Slices),
     row(Kind::LoginAttempts, "login_attempts", Retention::Ring),
     LAST,
 ];

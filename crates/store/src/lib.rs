@@ -25,7 +25,7 @@ pub use directory::Directory;
 pub use key::{IndexEntry, Key, Space};
 pub use kind::{KINDS, Kind, KindRow, RING_PERIOD, Retention};
 pub use memory::MemoryBackend;
-pub use people::{AdministrativeConsentsOf, UserGrantsOf};
+pub use people::{AdministrativeConsentsOf, RefreshFamiliesOf, UserGrantsOf};
 pub use seal::{Place, SealError, Sealer, SealingKeys};
 pub use store::{GrantsOf, SigningKeys, Store};
 pub use stores::{OpenError, Stores};

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use records::{
     AdministrativeConsent, AttemptsId, Audience, AuthorizationCode, AuthorizationCodeId, ClientId,
     Connection, ConnectionName, ConsentRecord, ConsentRecordId, HandleId, LoginAttempts, LoginName,
-    ResourceServerId, Session, SessionId, User, UserGrant, UserGrantId, UserId, Versioned,
+    RefreshFamily, RefreshFamilyId, ResourceServerId, Session, SessionId, User, UserGrant, UserGrantId,
+    UserId, Versioned,
 };
 
 use crate::stored::{
-    self, BY_CLIENT, BY_CONNECTION, BY_ID, BY_RESOURCE_SERVER, BY_USER, LoginOwner, Stored,
-    administrative_consent_key, login_key, user_grant_key,
+    self, BY_CLIENT, BY_CONNECTION, BY_ID, BY_RESOURCE_SERVER, BY_USER, BY_USER_AND_CLIENT, LoginOwner,
+    Stored, administrative_consent_key, login_key, user_grant_key,
 };
 use crate::{Backend, IndexEntry, Key, Store, Unavailable};
 
@@ -32,6 +33,19 @@ pub enum AdministrativeConsentsOf<'a> {
     All,
     /// Those to an application.
     Client(&'a ClientId),
+    /// Those on an API.
+    ResourceServer(&'a ResourceServerId),
+}
+
+/// Which refresh families to list.
+#[derive(Clone, Copy, Debug)]
+pub enum RefreshFamiliesOf<'a> {
+    /// A person's.
+    User(&'a UserId),
+    /// Those to an application.
+    Client(&'a ClientId),
+    /// A person's to an application: the oldest first.
+    UserAndClient(&'a UserId, &'a ClientId),
     /// Those on an API.
     ResourceServer(&'a ResourceServerId),
 }
@@ -237,6 +251,38 @@ impl<B: Backend> Store<B> {
     /// Where the storage failed or the row cannot be read.
     pub async fn authorization_code(&self, id: &AuthorizationCodeId) -> Found<AuthorizationCode> {
         self.read(Key::of(&[id.as_str()])).await
+    }
+
+    /// A refresh family, whether or not it still holds.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or the row cannot be read.
+    pub async fn refresh_family(&self, id: &RefreshFamilyId) -> Found<RefreshFamily> {
+        self.read(Key::of(&[id.as_str()])).await
+    }
+
+    /// Refresh families in the order in which they were made: those after `after`, at most `at_most`.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or a row cannot be read.
+    pub async fn refresh_families(
+        &self,
+        of: RefreshFamiliesOf<'_>,
+        after: Option<&RefreshFamilyId>,
+        at_most: usize,
+    ) -> Result<Vec<Versioned<RefreshFamily>>, Unavailable> {
+        let filter = match of {
+            RefreshFamiliesOf::User(user) => IndexEntry::of(BY_USER, &[user.as_str()]),
+            RefreshFamiliesOf::Client(client) => IndexEntry::of(BY_CLIENT, &[client.as_str()]),
+            RefreshFamiliesOf::UserAndClient(user, client) => {
+                IndexEntry::of(BY_USER_AND_CLIENT, &[user.as_str(), client.as_str()])
+            }
+            RefreshFamiliesOf::ResourceServer(api) => IndexEntry::of(BY_RESOURCE_SERVER, &[api.as_str()]),
+        };
+        let after = after.map(|id| Key::of(&[id.as_str()]));
+        self.stores.page(&self.space, Some(&filter), after.as_ref(), at_most).await
     }
 
     /// Counted attempts to log in.

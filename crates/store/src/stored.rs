@@ -10,6 +10,7 @@ mod connection;
 mod consent;
 mod consumed_handle;
 mod login_attempts;
+mod refresh_family;
 mod resource_server;
 mod root_secret;
 mod seen_jti;
@@ -21,6 +22,7 @@ mod user;
 
 pub(crate) use client_grant::{BY_CLIENT, BY_RESOURCE_SERVER};
 pub(crate) use consent::{BY_ID, administrative_consent_key, user_grant_key};
+pub(crate) use refresh_family::BY_USER_AND_CLIENT;
 pub(crate) use root_secret::RootSecret;
 pub(crate) use session::BY_USER;
 pub(crate) use unique::{

@@ -57,6 +57,8 @@ fn client(id: &str) -> Client {
         allowed_logout_urls: Vec::new(),
         refresh_token_rotation: RotationType::Rotating,
         refresh_token_leeway: Lifetime(0),
+        refresh_token_lifetime: None,
+        refresh_token_idle_lifetime: None,
         id_token_algorithm: records::SigningAlgorithm::Rs256,
         id_token_lifetime: Lifetime(36_000),
         id_token_secret: None,

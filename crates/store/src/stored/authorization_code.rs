@@ -1,8 +1,8 @@
 //! The stored form of an authorization code (RFC 6749 §4.1.2).
 
 use records::{
-    AuthorizationCode, AuthorizationCodeId, ClientId, CodeState, Origin, ScopeSet, SessionId, UnixTime,
-    UserId,
+    AuthorizationCode, AuthorizationCodeId, ClientId, CodeState, Origin, RefreshFamilyId, ScopeSet,
+    SessionId, UnixTime, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -21,6 +21,7 @@ pub(crate) struct Form {
     v: u32,
     id: String,
     used_at: Option<u64>,
+    family: Option<String>,
     client: String,
     redirect_uri: String,
     redirect_uri_was_sent: bool,
@@ -57,9 +58,13 @@ impl Stored for AuthorizationCode {
         Ok(Form {
             v: Self::FORM,
             id: self.id.to_string(),
-            used_at: match self.state {
+            used_at: match &self.state {
                 CodeState::Unused => None,
-                CodeState::Used { at } => Some(at.0),
+                CodeState::Used { at, .. } => Some(at.0),
+            },
+            family: match &self.state {
+                CodeState::Used { family: Some(family), .. } => Some(family.to_string()),
+                CodeState::Used { family: None, .. } | CodeState::Unused => None,
             },
             client: self.client.to_string(),
             redirect_uri: self.redirect_uri.clone(),
@@ -85,7 +90,13 @@ impl Stored for AuthorizationCode {
         let challenge = |text: String| decode_digest(&text).ok_or(Unreadable::because("has a bad challenge"));
         Ok(Self {
             id: AuthorizationCodeId::parse(&form.id)?,
-            state: form.used_at.map_or(CodeState::Unused, |at| CodeState::Used { at: UnixTime(at) }),
+            state: match form.used_at {
+                None => CodeState::Unused,
+                Some(at) => CodeState::Used {
+                    at: UnixTime(at),
+                    family: form.family.as_deref().map(RefreshFamilyId::parse).transpose()?,
+                },
+            },
             client: ClientId::parse(&form.client)?,
             redirect_uri: form.redirect_uri,
             redirect_uri_was_sent: form.redirect_uri_was_sent,

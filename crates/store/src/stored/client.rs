@@ -40,6 +40,10 @@ pub(crate) struct Form {
     skip_non_verifiable_callback_uri_confirmation_prompt: Option<bool>,
     #[serde(default)]
     logo_uri: Option<String>,
+    #[serde(default)]
+    refresh_token_lifetime: Option<u32>,
+    #[serde(default)]
+    refresh_token_idle_lifetime: Option<u32>,
 }
 
 fn id_token_algorithm() -> String {
@@ -144,6 +148,8 @@ impl Stored for Client {
             skip_non_verifiable_callback_uri_confirmation_prompt: self
                 .skip_non_verifiable_callback_uri_confirmation_prompt,
             logo_uri: self.logo_uri.clone(),
+            refresh_token_lifetime: self.refresh_token_lifetime.map(|lifetime| lifetime.0),
+            refresh_token_idle_lifetime: self.refresh_token_idle_lifetime.map(|lifetime| lifetime.0),
         })
     }
 
@@ -189,6 +195,8 @@ impl Stored for Client {
             skip_non_verifiable_callback_uri_confirmation_prompt: form
                 .skip_non_verifiable_callback_uri_confirmation_prompt,
             logo_uri: form.logo_uri,
+            refresh_token_lifetime: form.refresh_token_lifetime.map(Lifetime),
+            refresh_token_idle_lifetime: form.refresh_token_idle_lifetime.map(Lifetime),
         })
     }
 }

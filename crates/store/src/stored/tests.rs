@@ -134,6 +134,8 @@ fn client() -> impl Strategy<Value = Client> {
             refresh_token_leeway: Lifetime(leeway),
             id_token_algorithm: SigningAlgorithm::Hs256,
             id_token_lifetime: Lifetime(leeway),
+            refresh_token_lifetime: (leeway % 5 == 0).then_some(Lifetime(leeway)),
+            refresh_token_idle_lifetime: (leeway % 7 != 0).then_some(Lifetime(leeway)),
             id_token_secret: (leeway % 2 == 0).then(|| SecretText::new("a client's secret".to_owned())),
             skip_non_verifiable_callback_uri_confirmation_prompt: [None, Some(true), Some(false)]
                 [leeway as usize % 3],

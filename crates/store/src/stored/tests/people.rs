@@ -7,6 +7,8 @@ use records::{
     Session, SessionId, ShownScope, User, UserGrant, UserGrantId, UserId, Username,
 };
 
+use records::{PreviousToken, RefreshFamily, RefreshFamilyId};
+
 use super::*;
 
 fn user_id() -> UserId {
@@ -178,7 +180,11 @@ fn grants_records_and_rules_of_consent_come_back_unchanged() {
 
 #[test]
 fn cg_01_a_code_comes_back_unchanged_and_is_remembered_after_its_end() {
-    for state in [CodeState::Unused, CodeState::Used { at: UnixTime(12) }] {
+    for state in [
+        CodeState::Unused,
+        CodeState::Used { at: UnixTime(12), family: None },
+        CodeState::Used { at: UnixTime(12), family: Some(RefreshFamilyId::parse("f1").unwrap()) },
+    ] {
         let record = code(state);
         comes_back(&record).unwrap();
         assert_eq!(stored(&record).2, Some(UnixTime(70 + 3600)));
@@ -206,4 +212,52 @@ fn attempts_and_used_handles_come_back_unchanged_and_leave() {
     let handle = ConsumedHandle { id: HandleId::parse("h1").unwrap(), expires_at: UnixTime(300) };
     comes_back(&handle).unwrap();
     assert_eq!(stored(&handle).2, Some(UnixTime(300)));
+}
+
+#[test]
+fn a_refresh_family_comes_back_unchanged_and_a_rotation_does_not_move_its_end() {
+    let bare = RefreshFamily {
+        id: RefreshFamilyId::parse("0000000000010123456789abcdef0123").unwrap(),
+        user: user_id(),
+        client: client_named("spa"),
+        audience: calendar(),
+        scopes: scopes("offline_access read"),
+        redirect_uri: None,
+        origin: Origin::parse("https://first.example/").unwrap(),
+        session: None,
+        authenticated_at: UnixTime(1),
+        methods: vec![AuthenticationMethod::Password],
+        names_auth_time: false,
+        claims: None,
+        generation: 0,
+        current: SecretDigest([1; 32]),
+        previous: None,
+        created_at: UnixTime(1),
+        last_used_at: UnixTime(1),
+        expires_at: None,
+        idle_expires_at: None,
+    };
+    comes_back(&bare).unwrap();
+    assert_eq!(stored(&bare).2, None, "it never ends");
+    let rotated = RefreshFamily {
+        redirect_uri: Some("https://app.example/".to_owned()),
+        session: Some(session_id()),
+        claims: Some("{}".to_owned()),
+        generation: 7,
+        previous: Some(PreviousToken {
+            digest: SecretDigest([2; 32]),
+            rotated_at: UnixTime(9),
+            successor: "sealed".to_owned(),
+        }),
+        expires_at: Some(UnixTime(1000)),
+        idle_expires_at: Some(UnixTime(500)),
+        ..bare.clone()
+    };
+    comes_back(&rotated).unwrap();
+    let later = RefreshFamily { idle_expires_at: Some(UnixTime(600)), ..rotated.clone() };
+    assert_eq!(stored(&rotated).2, Some(UnixTime(1000)));
+    assert_eq!((stored(&later).1, stored(&later).2), (stored(&rotated).1, stored(&rotated).2));
+    let idle = |end| stored(&RefreshFamily { idle_expires_at: Some(UnixTime(end)), ..bare.clone() }).2;
+    assert_eq!(idle(1_000_000), idle(1_000_600));
+    assert!(idle(1_000_000).unwrap() > UnixTime(1_000_000), "it is there as long as it holds");
 }
