@@ -7,6 +7,7 @@ use records::{ErrorProfile, Lifetime};
 use serde::Serialize;
 
 use crate::grants::authorization_code::CodeRefusal;
+use crate::grants::refresh_token::RefreshRefusal;
 use crate::{ClientRefusal, ParamsRefusal};
 
 pub use echo::Echo;
@@ -49,6 +50,12 @@ pub enum TokenError {
     ScopesNotGranted(Echo),
     /// The authorization code gives nothing.
     Code(CodeRefusal),
+    /// The refresh token gives nothing.
+    Refresh(RefreshRefusal),
+    /// The token that is to be revoked is another client's.
+    TokenOfAnotherClient,
+    /// A refresh token is for another API than the one that is named.
+    OtherAudience(Echo),
     /// A third party's client asked for a grant that shows the person no dialog.
     ClientIsThirdParty(&'static str),
     /// The API gives nobody tokens of people.
@@ -79,6 +86,12 @@ impl From<ParamsRefusal> for TokenError {
 impl From<ClientRefusal> for TokenError {
     fn from(refusal: ClientRefusal) -> Self {
         Self::Client(refusal)
+    }
+}
+
+impl From<RefreshRefusal> for TokenError {
+    fn from(refusal: RefreshRefusal) -> Self {
+        Self::Refresh(refusal)
     }
 }
 
@@ -126,6 +139,19 @@ impl TokenError {
             Self::NoClientGrant(_) => ErrorKind::NoClientGrant,
             Self::MalformedScope => ErrorKind::MalformedScope,
             Self::ScopesNotGranted(_) => ErrorKind::ScopesNotGranted,
+            Self::Refresh(RefreshRefusal::Unknown) => ErrorKind::UnknownRefreshToken,
+            Self::Refresh(RefreshRefusal::OfAnotherClient) => ErrorKind::RefreshTokenOfAnotherClient,
+            Self::Refresh(RefreshRefusal::OfAnotherOrigin) => ErrorKind::RefreshTokenOfAnotherOrigin,
+            Self::Refresh(RefreshRefusal::Expired) => ErrorKind::ExpiredRefreshToken,
+            Self::Refresh(RefreshRefusal::Reused) => ErrorKind::ReusedRefreshToken,
+            Self::Refresh(RefreshRefusal::FromTheFuture) => ErrorKind::RefreshTokenFromTheFuture,
+            Self::Refresh(RefreshRefusal::NotThePresentOne) => ErrorKind::NotThePresentRefreshToken,
+            Self::Refresh(RefreshRefusal::UserGone) => ErrorKind::UserOfRefreshTokenGone,
+            Self::Refresh(RefreshRefusal::ApiGone) => ErrorKind::ApiOfRefreshTokenGone,
+            Self::Refresh(RefreshRefusal::OfflineAccessWithdrawn) => ErrorKind::OfflineAccessWithdrawn,
+            Self::Refresh(RefreshRefusal::ConsentWithdrawn) => ErrorKind::ConsentOfRefreshTokenWithdrawn,
+            Self::TokenOfAnotherClient => ErrorKind::TokenOfAnotherClient,
+            Self::OtherAudience(_) => ErrorKind::OtherAudience,
             Self::Code(CodeRefusal::Unknown) => ErrorKind::UnknownCode,
             Self::Code(CodeRefusal::OfAnotherClient) => ErrorKind::CodeOfAnotherClient,
             Self::Code(CodeRefusal::OfAnotherOrigin) => ErrorKind::CodeOfAnotherOrigin,
@@ -165,6 +191,7 @@ impl TokenError {
             | Self::ClientIsPublic(name)
             | Self::ClientIsThirdParty(name) => name,
             Self::UnsupportedGrantType(echo)
+            | Self::OtherAudience(echo)
             | Self::UnknownApi(echo)
             | Self::ApiRefusesClients(echo)
             | Self::NoClientGrant(echo)
@@ -182,6 +209,8 @@ impl TokenError {
             | Self::MalformedResource
             | Self::MalformedScope
             | Self::Code(_)
+            | Self::Refresh(_)
+            | Self::TokenOfAnotherClient
             | Self::NoDefaultDirectory
             | Self::UnknownConnection
             | Self::ConnectionNotEnabled

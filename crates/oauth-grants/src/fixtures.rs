@@ -23,6 +23,10 @@ pub(crate) fn digest_key() -> SecretDigestKey {
     SecretDigestKey::new(&[9; 32])
 }
 
+pub(crate) fn refresh_keys() -> crate::RefreshKeys {
+    crate::RefreshKeys::new(&[1; 32], &[2; 32])
+}
+
 pub(crate) fn origin() -> Origin {
     Origin::parse("https://localhost:8443").unwrap()
 }
@@ -47,6 +51,8 @@ pub(crate) fn client() -> Client {
         allowed_logout_urls: vec![],
         refresh_token_rotation: RotationType::Rotating,
         refresh_token_leeway: Lifetime(0),
+        refresh_token_lifetime: None,
+        refresh_token_idle_lifetime: None,
         id_token_algorithm: SigningAlgorithm::Rs256,
         id_token_lifetime: Lifetime(36_000),
         id_token_secret: None,

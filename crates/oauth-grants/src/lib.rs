@@ -18,8 +18,10 @@ mod moment;
 pub mod oidc;
 pub mod params;
 pub mod pkce;
+pub mod refresh;
 pub mod request;
 mod response;
+pub mod revoke;
 pub mod seal;
 
 #[cfg(test)]
@@ -28,10 +30,11 @@ mod fixtures;
 pub use client_auth::{AuthenticatedClient, ClientRefusal, Presented, SecretDigestKey, authenticate};
 pub use decision::{Decision, Outcome};
 pub use error::{ErrorAnswer, TokenError};
-pub use grants::{authorization_code, client_credentials, password};
+pub use grants::{authorization_code, client_credentials, password, refresh_token};
 pub use issue::{AccessToken, Granted, UserToken};
 pub use moment::Moment;
 pub use params::{Params, ParamsRefusal};
+pub use refresh::{RefreshKeys, RefreshToken};
 pub use request::{GRANTS, TokenRequest};
 pub use response::{TokenResponse, Tokens};
 pub use seal::{HandleKey, HandleKind};

@@ -1,7 +1,7 @@
 //! What the server says about itself (RFC 8414 §2; OpenID Connect Discovery 1.0 §3).
 //!
 //! Only what works is said. Left out on purpose:
-//! - `offline_access` in `scopes_supported`, `end_session_endpoint`, `revocation_endpoint`: not built.
+//! - `end_session_endpoint`, `introspection_endpoint`: not built.
 //! - `token_endpoint_auth_signing_alg_values_supported`: only for methods that sign, and none is built.
 //! - `acr_values_supported`: no authentication context has a name here.
 
@@ -19,6 +19,8 @@ use crate::request::GRANTS;
 pub const AUTHORIZE_PATH: &str = "authorize";
 /// The userinfo endpoint below an origin; also the audience that means this endpoint alone.
 pub const USERINFO_PATH: &str = "userinfo";
+/// The revocation endpoint below an origin.
+pub const REVOCATION_PATH: &str = "oauth/revoke";
 /// The token endpoint below an origin.
 pub const TOKEN_PATH: &str = "oauth/token";
 /// The key set below an origin.
@@ -83,6 +85,8 @@ const FIELDS: &[Field] = &[
     both("token_endpoint", Holds::Address(TOKEN_PATH)),
     openid("userinfo_endpoint", Holds::Address(USERINFO_PATH)),
     both("jwks_uri", Holds::Address(JWKS_PATH)),
+    both("revocation_endpoint", Holds::Address(REVOCATION_PATH)),
+    both("revocation_endpoint_auth_methods_supported", Holds::Names(METHODS_SUPPORTED)),
     both("scopes_supported", Holds::Names(SCOPES_SUPPORTED)),
     both("response_types_supported", Holds::Names(RESPONSE_TYPES_SUPPORTED)),
     both("response_modes_supported", Holds::Names(RESPONSE_MODES_SUPPORTED)),

@@ -40,6 +40,8 @@ pub const KNOWN: &[&str] = &[
     "scope",
     "subject_token",
     "subject_token_type",
+    "token",
+    "token_type_hint",
     "username",
 ];
 

@@ -3,7 +3,7 @@
 use records::GrantType;
 
 use crate::error::Echo;
-use crate::grants::{authorization_code, client_credentials, password};
+use crate::grants::{authorization_code, client_credentials, password, refresh_token};
 use crate::{Params, TokenError};
 
 /// A request that is well-formed for its grant. Borrows from its parameters.
@@ -15,6 +15,8 @@ pub enum TokenRequest<'p> {
     AuthorizationCode(authorization_code::Request<'p>),
     /// `password` and Auth0's `password-realm`
     Password(password::Request<'p>),
+    /// `refresh_token`
+    RefreshToken(refresh_token::Request<'p>),
 }
 
 /// Reads the parameters of one grant, the required ones being there.
@@ -64,7 +66,7 @@ const fn not_built(
 pub const GRANTS: &[GrantRow] = &[
     built("client_credentials", GrantType::ClientCredentials, &[], "RFC 6749 §4.4", client_credentials::parse),
     built("authorization_code", GrantType::AuthorizationCode, &["code"], "RFC 6749 §4.1.3", authorization_code::parse),
-    not_built("refresh_token", Some(GrantType::RefreshToken), &["refresh_token"], "RFC 6749 §6"),
+    built("refresh_token", GrantType::RefreshToken, &["refresh_token"], "RFC 6749 §6", refresh_token::parse),
     built("password", GrantType::Password, &["username", "password"], "RFC 6749 §4.3", password::parse),
     built("http://auth0.com/oauth/grant-type/password-realm", GrantType::PasswordRealm, &["username", "password", "realm"], "Auth0", password::parse_with_realm),
     not_built("urn:ietf:params:oauth:grant-type:device_code", Some(GrantType::DeviceCode), &["device_code"], "RFC 8628 §3.4"),

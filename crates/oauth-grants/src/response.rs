@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use records::TenantSettings;
+use records::{SecretText, TenantSettings};
 use serde::Serialize;
 
 use crate::issue::{Granted, UserToken};
@@ -17,6 +17,8 @@ pub struct Tokens<'f> {
     pub id_token: Option<IdToken<'f>>,
     /// Whether the response says which scope was granted.
     pub names_scope: bool,
+    /// The refresh token, where there is a new one.
+    pub refresh_token: Option<SecretText>,
 }
 
 impl<'f> Tokens<'f> {
@@ -30,7 +32,7 @@ impl<'f> Tokens<'f> {
         //= RFC 6749 §5.1
         let names_scope =
             !access_token.scope().is_empty() && (settings.always_return_scope || !is_as_requested);
-        Self { access_token, id_token, names_scope }
+        Self { access_token, id_token, names_scope, refresh_token: None }
     }
 }
 
@@ -45,6 +47,8 @@ pub struct TokenResponse {
     #[serde(skip_serializing_if = "Option::is_none")]
     scope: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     id_token: Option<String>,
 }
 
@@ -56,6 +60,7 @@ impl TokenResponse {
             token_type: "Bearer",
             expires_in: granted.access_token.lifetime.0,
             scope: granted.names_scope.then(|| granted.access_token.scope.to_string()),
+            refresh_token: None,
             id_token: None,
         }
     }
@@ -67,6 +72,7 @@ impl TokenResponse {
             token_type: "Bearer",
             expires_in: tokens.access_token.lifetime().0,
             scope: tokens.names_scope.then(|| tokens.access_token.scope().to_string()),
+            refresh_token: tokens.refresh_token.as_ref().map(|token| token.expose().to_owned()),
             id_token,
         }
     }

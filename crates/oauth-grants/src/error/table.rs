@@ -65,6 +65,19 @@ pub enum ErrorKind {
     WrongPassword,
     UserBlocked,
     TooManyAttempts,
+    UnknownRefreshToken,
+    RefreshTokenOfAnotherClient,
+    RefreshTokenOfAnotherOrigin,
+    ExpiredRefreshToken,
+    ReusedRefreshToken,
+    RefreshTokenFromTheFuture,
+    NotThePresentRefreshToken,
+    UserOfRefreshTokenGone,
+    ApiOfRefreshTokenGone,
+    OfflineAccessWithdrawn,
+    ConsentOfRefreshTokenWithdrawn,
+    OtherAudience,
+    TokenOfAnotherClient,
 }
 
 impl ErrorKind {
@@ -153,6 +166,16 @@ const fn verifier(kind: ErrorKind, name: &'static str) -> Row {
         name,
         answer(403, "invalid_grant", "Failed to verify code verifier"),
         answer(400, "invalid_grant", "Failed to verify code verifier"),
+    )
+}
+
+/// One answer for every refresh token that gives nothing.
+const fn unusable_refresh_token(kind: ErrorKind, name: &'static str) -> Row {
+    row(
+        kind,
+        name,
+        answer(403, "invalid_grant", "Unknown or invalid refresh token."),
+        answer(400, "invalid_grant", "Unknown or invalid refresh token."),
     )
 }
 
@@ -277,4 +300,21 @@ pub const ERRORS: &[Row] = &[
     row(ErrorKind::TooManyAttempts, "too_many_attempts",
         answer(429, "too_many_attempts", "Your account has been blocked after multiple consecutive login attempts. Try again later."),
         answer(429, "invalid_grant", "Too many consecutive login attempts. Try again later.")),
+    // One text for all of it, which Auth0's client libraries look for.
+    unusable_refresh_token(ErrorKind::UnknownRefreshToken, "unknown_refresh_token"),
+    unusable_refresh_token(ErrorKind::RefreshTokenOfAnotherClient, "refresh_token_of_another_client"),
+    unusable_refresh_token(ErrorKind::RefreshTokenOfAnotherOrigin, "refresh_token_of_another_origin"),
+    unusable_refresh_token(ErrorKind::ExpiredRefreshToken, "expired_refresh_token"),
+    unusable_refresh_token(ErrorKind::ReusedRefreshToken, "reused_refresh_token"),
+    unusable_refresh_token(ErrorKind::RefreshTokenFromTheFuture, "refresh_token_from_the_future"),
+    unusable_refresh_token(ErrorKind::NotThePresentRefreshToken, "not_the_present_refresh_token"),
+    unusable_refresh_token(ErrorKind::UserOfRefreshTokenGone, "user_of_refresh_token_gone"),
+    unusable_refresh_token(ErrorKind::ApiOfRefreshTokenGone, "api_of_refresh_token_gone"),
+    unusable_refresh_token(ErrorKind::OfflineAccessWithdrawn, "offline_access_withdrawn"),
+    unusable_refresh_token(ErrorKind::ConsentOfRefreshTokenWithdrawn, "consent_of_refresh_token_withdrawn"),
+    row(ErrorKind::OtherAudience, "other_audience",
+        answer(403, "access_denied", "The refresh token is not for audience {}"),
+        answer(400, "invalid_target", "The refresh token is not for audience {}")),
+    alike(ErrorKind::TokenOfAnotherClient, "token_of_another_client",
+        answer(400, "invalid_grant", "The token was issued to another client")),
 ];

@@ -7,6 +7,7 @@ use records::ErrorProfile::{Auth0, Rfc6749};
 
 use super::echo::is_description_character;
 use super::*;
+use crate::grants::refresh_token::RefreshRefusal;
 
 /// One of each.
 fn every_error() -> Vec<TokenError> {
@@ -48,7 +49,7 @@ fn every_error() -> Vec<TokenError> {
         TokenError::MissingParameter("grant_type"),
         TokenError::ParameterNotBuilt("organization"),
         TokenError::UnsupportedGrantType(Echo::of("foo")),
-        TokenError::GrantTypeNotBuilt("refresh_token"),
+        TokenError::GrantTypeNotBuilt("urn:ietf:params:oauth:grant-type:device_code"),
         TokenError::GrantTypeNotAllowed("client_credentials"),
         TokenError::ClientIsPublic("client_credentials"),
         TokenError::MissingAudience,
@@ -61,7 +62,10 @@ fn every_error() -> Vec<TokenError> {
         TokenError::ScopesNotGranted(Echo::of("read, write")),
     ]);
     errors.extend(every_code_refusal().map(TokenError::from));
+    errors.extend(every_refresh_refusal().map(TokenError::from));
     errors.extend([
+        TokenError::OtherAudience(echo()),
+        TokenError::TokenOfAnotherClient,
         TokenError::ClientIsThirdParty("password"),
         TokenError::ApiRefusesPeople(echo()),
         TokenError::NoDefaultDirectory,
@@ -72,6 +76,32 @@ fn every_error() -> Vec<TokenError> {
         TokenError::TooManyAttempts { retry_after: Lifetime(60) },
     ]);
     errors
+}
+
+fn every_refresh_refusal() -> [RefreshRefusal; 11] {
+    use RefreshRefusal as R;
+    [
+        R::Unknown,
+        R::OfAnotherClient,
+        R::OfAnotherOrigin,
+        R::Expired,
+        R::Reused,
+        R::FromTheFuture,
+        R::NotThePresentOne,
+        R::UserGone,
+        R::ApiGone,
+        R::OfflineAccessWithdrawn,
+        R::ConsentWithdrawn,
+    ]
+}
+
+#[test]
+fn a_refresh_token_that_gives_nothing_gets_the_answer_that_client_libraries_look_for() {
+    for refusal in every_refresh_refusal() {
+        let answer = TokenError::from(refusal).answer(ErrorProfile::Auth0);
+        assert_eq!((answer.status, answer.error), (403, "invalid_grant"), "{refusal:?}");
+        assert_eq!(answer.error_description, "Unknown or invalid refresh token.");
+    }
 }
 
 fn every_code_refusal() -> [CodeRefusal; 14] {
@@ -129,7 +159,7 @@ fn errors_are_spelled_as_each_profile_wants() {
         (TokenError::GrantTypeNotAllowed("client_credentials"), (403, "unauthorized_client", "Grant type 'client_credentials' not allowed for the client."), (400, "unauthorized_client")),
         (TokenError::ClientIsPublic("client_credentials"), (403, "unauthorized_client", "Grant type 'client_credentials' not allowed for the client."), (400, "unauthorized_client")),
         (TokenError::UnsupportedGrantType(Echo::of("foo")), (403, "unsupported_grant_type", "Unsupported grant type: foo"), (400, "unsupported_grant_type")),
-        (TokenError::GrantTypeNotBuilt("refresh_token"), (403, "unsupported_grant_type", "Grant type 'refresh_token' is not supported by this server yet"), (400, "unsupported_grant_type")),
+        (TokenError::GrantTypeNotBuilt("urn:ietf:params:oauth:grant-type:device_code"), (403, "unsupported_grant_type", "Grant type 'urn:ietf:params:oauth:grant-type:device_code' is not supported by this server yet"), (400, "unsupported_grant_type")),
         (TokenError::NoClientGrant(aud()), (403, "access_denied", "Client is not authorized to access \"urn:api\". You need to create a \"client-grant\" associated to this API. See: https://auth0.com/docs/api/v2#!/Client_Grants/post_client_grants"), (400, "invalid_target")),
         (TokenError::UnknownApi(aud()), (403, "access_denied", "Service not enabled within domain: urn:api"), (400, "invalid_target")),
         (TokenError::MissingAudience, (403, "access_denied", "Non-global clients are not allowed access to APIv1"), (400, "invalid_target")),

@@ -6,12 +6,13 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use policy::GrantTypeRefusal;
 use policy::lifetime::Channel;
 use records::{
-    Audience, AuthorizationCode, AuthorizationCodeId, CodeState, GrantType, Invalid, Origin, ResourceServer,
-    SecretText, TenantSettings, User, UserGrant, Versioned, Write,
+    Audience, AuthorizationCode, AuthorizationCodeId, CodeState, GrantType, Invalid, Origin, RefreshFamily,
+    ResourceServer, SecretText, TenantSettings, User, UserGrant, Versioned, Write,
 };
 
 use crate::client_auth::AuthenticatedClient;
 use crate::crypto;
+use crate::grants::refresh_token::{Login, NewFamily, begin, without_withdrawn_offline_access};
 use crate::issue::{UserTokenFacts, user_access_token};
 use crate::oidc::claims::{ClaimsRequest, UserClaims, has_scope};
 use crate::oidc::id_token::IdToken;
@@ -123,17 +124,26 @@ pub struct Facts<'f> {
     pub settings: &'f TenantSettings,
     /// The origin that the request came in on; the issuer.
     pub origin: &'f Origin,
+    /// The refresh family that came of the code when it was used before, if there still is one.
+    pub family: Option<&'f Versioned<RefreshFamily>>,
+    /// What a new refresh family needs.
+    pub new_family: NewFamily<'f>,
 }
 
 /// Redeems a code or says why not.
 ///
-/// Only a success writes: it uses the code up, and relies on the person and on the person's grant being as they were
-/// read. Whatever is refused leaves the code as it was, so that nobody can spoil another's (CG-12). A second use is
-/// refused and writes nothing either: access tokens cannot be called back, and nothing else comes of a code yet. When
-/// refresh tokens do, the place to end them is here (RFC 6749 §4.1.2).
+/// Only a success uses the code up, and relies on the person and on the person's grant being as they were read. Whatever
+/// is refused leaves the code as it was, so that nobody can spoil another's (CG-12). A second use by the same client ends
+/// the refresh family that came of the first; access tokens cannot be called back.
 pub fn decide<'f>(request: &Request<'_>, facts: Facts<'f>, moment: &Moment) -> Decision<Tokens<'f>> {
     match redeem(request, facts, moment) {
         Ok((writes, tokens)) => Decision { writes, outcome: Outcome::Granted(tokens) },
+        //= RFC 6749 §4.1.2
+        // "SHOULD revoke (when possible) all tokens previously issued based on that authorization code"
+        Err(TokenError::Code(CodeRefusal::Used)) => Decision {
+            writes: facts.family.cloned().map(Write::DeleteRefreshFamily).into_iter().collect(),
+            outcome: Outcome::Refused(CodeRefusal::Used.into()),
+        },
         Err(error) => Decision { writes: Vec::new(), outcome: Outcome::Refused(error) },
     }
 }
@@ -166,18 +176,35 @@ fn redeem<'f>(
         return Err(CodeRefusal::ConsentWithdrawn.into());
     }
 
+    let scopes = without_withdrawn_offline_access(&code.scopes, client, api);
+    let login = Login {
+        client,
+        user: &code.user,
+        audience: &code.audience,
+        scopes: &scopes,
+        redirect_uri: Some(&code.redirect_uri),
+        origin: &code.origin,
+        session: Some(&code.session),
+        authenticated_at: code.authenticated_at,
+        methods: &code.methods,
+        names_auth_time: code.names_auth_time,
+        claims: code.claims.as_deref(),
+    };
+    let begun = begin(&login, facts.new_family, moment).map_err(|_| CodeRefusal::Unknown)?;
+    let state = CodeState::Used { at: moment.now, family: begun.as_ref().map(|begun| begun.id.clone()) };
     let mut writes = vec![
-        Write::RedeemCode(
-            versioned.clone(),
-            AuthorizationCode { state: CodeState::Used { at: moment.now }, ..code.clone() },
-        ),
+        Write::RedeemCode(versioned.clone(), AuthorizationCode { state, ..code.clone() }),
         Write::RelyOnUser(user.clone()),
     ];
+    let refresh_token = begun.map(|begun| {
+        writes.extend(begun.writes);
+        begun.text
+    });
     writes.extend(facts.user_grant.cloned().map(Write::RelyOnUserGrant));
 
     // It was validated when the code was issued; were it unreadable all the same, nobody would be told anything by it.
     let claims = code.claims.as_deref().and_then(|json| ClaimsRequest::parse(json).ok());
-    let id_token = has_scope(&code.scopes, "openid").then(|| IdToken {
+    let id_token = has_scope(&scopes, "openid").then(|| IdToken {
         issuer: facts.origin.issuer(),
         user: &user.record.id,
         client: &client.id,
@@ -189,12 +216,7 @@ fn redeem<'f>(
         auth_time: code.names_auth_time.then_some(code.authenticated_at),
         session: Some(&code.session),
         methods: &code.methods,
-        claims: UserClaims::of_id_token(
-            &user.record,
-            &code.scopes,
-            claims.as_ref(),
-            facts.settings.updated_at,
-        ),
+        claims: UserClaims::of_id_token(&user.record, &scopes, claims.as_ref(), facts.settings.updated_at),
         signing_algorithm: client.id_token_algorithm,
     });
     let access_token = user_access_token(
@@ -202,7 +224,7 @@ fn redeem<'f>(
             client,
             user: &user.record.id,
             api,
-            scope: code.scopes.clone(),
+            scope: scopes.clone(),
             channel: Channel::TokenEndpoint,
             grant_type: None,
             session: Some(&code.session),
@@ -211,7 +233,10 @@ fn redeem<'f>(
         },
         moment,
     );
-    Ok((writes, Tokens::new(access_token, id_token, code.is_as_requested, facts.settings)))
+    let is_as_requested = code.is_as_requested && scopes == code.scopes;
+    let mut tokens = Tokens::new(access_token, id_token, is_as_requested, facts.settings);
+    tokens.refresh_token = refresh_token;
+    Ok((writes, tokens))
 }
 
 /// Whether the code is this client's to redeem, here and now.

@@ -9,12 +9,14 @@ use policy::lifetime::Channel;
 use policy::scope::UserScopeRefusal;
 use policy::{AudienceRefusal, GrantTypeRefusal};
 use records::{
-    ApiIdentifier, AuthenticationMethod, Client, ClientGrant, Connection, ConnectionName, GrantType,
-    LoginAttempts, LoginName, Origin, ResourceServer, ScopeSet, TenantSettings, User, Versioned, Write,
+    ApiIdentifier, Audience, AuthenticationMethod, Client, ClientGrant, Connection, ConnectionName,
+    GrantType, LoginAttempts, LoginName, Origin, ResourceServer, ScopeSet, TenantSettings, User, Versioned,
+    Write,
 };
 
 use crate::client_auth::AuthenticatedClient;
 use crate::error::Echo;
+use crate::grants::refresh_token::{Login, NewFamily, begin};
 use crate::issue::{UserTokenFacts, user_access_token};
 use crate::metadata::USERINFO_PATH;
 use crate::oidc::claims::{UserClaims, has_scope};
@@ -212,9 +214,7 @@ pub fn check<'f>(request: &Request<'_>, facts: CheckFacts<'f>) -> Result<Checked
     if !connection.enabled_clients.include(&client.id) {
         return Err(TokenError::ConnectionNotEnabled);
     }
-    // No refresh token comes of it yet, so `offline_access` is not granted.
-    let scope: ScopeSet =
-        scopes.granted.iter().filter(|scope| scope.as_str() != "offline_access").cloned().collect();
+    let scope = scopes.granted;
     Ok(Checked {
         client,
         connection,
@@ -238,6 +238,8 @@ pub struct Attempt<'f> {
     pub account_attempts: Option<&'f Versioned<LoginAttempts>>,
     /// What is remembered of attempts from this address, the one under way included.
     pub address_attempts: Option<&'f Versioned<LoginAttempts>>,
+    /// What a new refresh family needs.
+    pub new_family: NewFamily<'f>,
 }
 
 /// Grants a person's tokens or says why not. A success forgets the account's failures and gives the address this attempt
@@ -263,7 +265,29 @@ pub fn decide<'f>(checked: Checked<'f>, attempt: Attempt<'f>, moment: &Moment) -
     writes.extend(attempt.address_attempts.map(|attempts| {
         Write::ReserveAttempt(Some(attempts.clone()), policy::lockout::give_back(&attempts.record))
     }));
-    Decision { writes, outcome: Outcome::Granted(tokens(checked, &user.record, moment)) }
+    let audience = checked.api.map_or(Audience::UserInfo, |api| Audience::Api(api.id.clone()));
+    let login = Login {
+        client: checked.client,
+        user: &user.record.id,
+        audience: &audience,
+        scopes: &checked.scope,
+        redirect_uri: None,
+        origin: checked.origin,
+        session: None,
+        authenticated_at: moment.now,
+        methods: &[AuthenticationMethod::Password],
+        names_auth_time: false,
+        claims: None,
+    };
+    let Ok(begun) = begin(&login, attempt.new_family, moment) else {
+        return refused(TokenError::WrongPassword);
+    };
+    let mut tokens = tokens(checked, &user.record, moment);
+    tokens.refresh_token = begun.map(|begun| {
+        writes.extend(begun.writes);
+        begun.text
+    });
+    Decision { writes, outcome: Outcome::Granted(tokens) }
 }
 
 fn tokens<'f>(checked: Checked<'f>, user: &'f User, moment: &Moment) -> Tokens<'f> {

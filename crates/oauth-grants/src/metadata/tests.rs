@@ -20,7 +20,9 @@ fn the_documents_say_what_works_and_nothing_else() {
         "authorization_endpoint": "https://auth.example.com/authorize",
         "token_endpoint": "https://auth.example.com/oauth/token",
         "jwks_uri": "https://auth.example.com/.well-known/jwks.json",
-        "scopes_supported": ["openid", "profile", "email", "address", "phone"],
+        "scopes_supported": ["openid", "profile", "email", "address", "phone", "offline_access"],
+        "revocation_endpoint": "https://auth.example.com/oauth/revoke",
+        "revocation_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
         "response_types_supported": [
             "code", "token", "id_token", "id_token token", "code token", "code id_token", "code id_token token",
         ],
@@ -28,6 +30,7 @@ fn the_documents_say_what_works_and_nothing_else() {
         "grant_types_supported": [
             "client_credentials",
             "authorization_code",
+            "refresh_token",
             "password",
             "http://auth0.com/oauth/grant-type/password-realm",
             "implicit",

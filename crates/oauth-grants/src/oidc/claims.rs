@@ -11,7 +11,7 @@ use super::iso8601;
 /// The scopes that OpenID Connect defines and that somebody may ask for here (`scopes_supported`).
 ///
 /// Left out: `offline_access`, which asks for refresh tokens, and they are not built.
-pub const SCOPES_SUPPORTED: &[&str] = &["openid", "profile", "email", "address", "phone"];
+pub const SCOPES_SUPPORTED: &[&str] = &["openid", "profile", "email", "address", "phone", "offline_access"];
 
 /// The claims of ID tokens that say something about the token or the login rather than about the person.
 ///

@@ -15,6 +15,7 @@ fn parse(form: &str) -> Result<Asked, TokenError> {
             (request.audience.map(Into::into), request.resource.map(Into::into), request.scope)
         }
         TokenRequest::AuthorizationCode(_) => (None, None, None),
+        TokenRequest::RefreshToken(request) => (request.audience.map(Into::into), None, request.scope),
         TokenRequest::Password(request) => {
             (request.audience.map(Into::into), request.resource.map(Into::into), Some(request.scope))
         }

@@ -108,6 +108,7 @@ impl Case {
             false => format!("client_id={CLIENT}&client_secret={SECRET}"),
         };
         let presented = Presented::parse([], &Params::from_form(credentials.as_bytes()).unwrap()).unwrap();
+        let keys = crate::fixtures::refresh_keys();
         let facts = Facts {
             client: authenticate(&presented, Some(&self.client), &digest_key(), NOW).unwrap(),
             code: self.code.as_ref(),
@@ -117,6 +118,8 @@ impl Case {
             consent_still_holds: self.consent_still_holds,
             settings: &self.settings,
             origin: &self.origin,
+            family: None,
+            new_family: NewFamily { keys: &keys, oldest: None },
         };
         let request = Request {
             code: &self.code_text,
@@ -210,7 +213,7 @@ fn a_code_becomes_an_access_token_and_an_id_token() {
 #[test]
 fn cg_02_a_success_uses_the_code_up_and_relies_on_what_it_saw() {
     let mut case = Case::public();
-    let used = AuthorizationCode { state: CodeState::Used { at: NOW }, ..case.code().clone() };
+    let used = AuthorizationCode { state: CodeState::Used { at: NOW, family: None }, ..case.code().clone() };
     let redeemed = Write::RedeemCode(case.code.clone().unwrap(), used);
     let relied = Write::RelyOnUser(case.user.clone().unwrap());
     assert_eq!(case.granted().writes, [redeemed.clone(), relied.clone()]);
@@ -234,7 +237,7 @@ fn cg_02_a_success_uses_the_code_up_and_relies_on_what_it_saw() {
 fn cg_01_a_code_that_was_used_is_refused() {
     for at in [NOW, UnixTime(NOW.0 - 30), UnixTime(NOW.0 + 30)] {
         let mut case = Case::public();
-        case.code().state = CodeState::Used { at };
+        case.code().state = CodeState::Used { at, family: None };
         case.refused_as(CodeRefusal::Used, "used");
     }
 }
