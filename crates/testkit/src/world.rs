@@ -155,7 +155,9 @@ impl World {
     pub async fn client(&self, tenant: &str, client_id: &str, mut new: NewClient) {
         new.id = Some(ClientId::parse(client_id).unwrap());
         let digest_key = secret_digest_key(self.app.stores(), &TenantId::parse(tenant).unwrap()).unwrap();
-        clients::create(&self.store(tenant), new, &digest_key, &*self.moments).await.unwrap();
+        let id = TenantId::parse(tenant).unwrap();
+        let settings = &self.app.stores().directory().tenant(&id).await.unwrap().unwrap().record.settings;
+        clients::create(&self.store(tenant), new, settings, &digest_key, &*self.moments).await.unwrap();
     }
 
     /// Grants an application scopes of an API.

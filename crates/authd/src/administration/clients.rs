@@ -1,13 +1,15 @@
 //! Registering applications (RFC 7591 §2; Auth0's defaults by kind).
 
 use oauth_grants::{Moment, SecretDigestKey, generate};
+use policy::{CallbackRefusal, redirect_uri};
 use records::{
-    ApplicationType, Client, ClientId, ClientSecret, GrantType, Lifetime, RotationType, SecretText,
-    SigningAlgorithm, ThirdPartySecurityMode, TokenEndpointAuthMethod, UnixTime, Write,
+    ApplicationType, Client, ClientDefaults, ClientId, ClientSecret, GrantType, Lifetime, RotationType,
+    SecretText, SigningAlgorithm, TenantSettings, ThirdPartySecurityMode, TokenEndpointAuthMethod, UnixTime,
+    Write,
 };
 use store::CommitError;
 
-use super::{Refusal, check_name, settle};
+use super::{Refusal, administrative_consents, check_name, check_url, connections, settle, users};
 use crate::backend::AnyStore;
 use crate::moment::Moments;
 
@@ -75,11 +77,15 @@ impl NewClient {
     }
 }
 
-fn default_grant_types(application_type: ApplicationType) -> Vec<GrantType> {
+fn default_grant_types(application_type: ApplicationType, defaults: ClientDefaults) -> Vec<GrantType> {
     match application_type {
-        ApplicationType::Native | ApplicationType::SinglePage => {
-            vec![GrantType::AuthorizationCode, GrantType::RefreshToken]
-        }
+        ApplicationType::Native | ApplicationType::SinglePage => match defaults {
+            ClientDefaults::Auth0 => {
+                vec![GrantType::AuthorizationCode, GrantType::Implicit, GrantType::RefreshToken]
+            }
+            //= RFC 9700 §2.1.2
+            ClientDefaults::Strict => vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+        },
         ApplicationType::RegularWeb => {
             vec![GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials]
         }
@@ -96,9 +102,10 @@ fn default_auth_method(application_type: ApplicationType) -> TokenEndpointAuthMe
     }
 }
 
-/// The application that this makes, with its secret, if it may be.
+/// The application that this makes in a tenant of these settings, with its secret, if it may be.
 pub fn validate(
     new: NewClient,
+    settings: &TenantSettings,
     digest_key: &SecretDigestKey,
     moment: &Moment,
 ) -> Result<(Client, Option<SecretText>), Refusal> {
@@ -107,7 +114,9 @@ pub fn validate(
         None => generate::client_id(moment)?,
     };
     let method = new.token_endpoint_auth_method.unwrap_or_else(|| default_auth_method(new.application_type));
-    let mut grant_types = new.grant_types.unwrap_or_else(|| default_grant_types(new.application_type));
+    let mut grant_types = new
+        .grant_types
+        .unwrap_or_else(|| default_grant_types(new.application_type, settings.client_defaults));
     grant_types.sort_unstable();
     grant_types.dedup();
     let is_public = method == TokenEndpointAuthMethod::None;
@@ -146,6 +155,7 @@ pub fn validate(
         created_at: moment.now,
     };
     check(&client)?;
+    check_addresses(&client, None, settings)?;
     Ok((client, secret))
 }
 
@@ -153,10 +163,11 @@ pub fn validate(
 pub async fn create(
     store: &AnyStore,
     new: NewClient,
+    settings: &TenantSettings,
     digest_key: &SecretDigestKey,
     moments: &dyn Moments,
 ) -> Result<(Client, Option<SecretText>), Refusal> {
-    let (client, secret) = validate(new, digest_key, &moments.draw())?;
+    let (client, secret) = validate(new, settings, digest_key, &moments.draw())?;
     match store.commit(vec![Write::CreateClient(client.clone())]).await {
         Ok(()) => Ok((client, secret)),
         Err(CommitError::Conflict) => Err(Refusal::Exists(format!("an application {} exists", client.id))),
@@ -215,6 +226,7 @@ pub async fn rotate_secret(
 pub async fn update(
     store: &AnyStore,
     id: &ClientId,
+    settings: &TenantSettings,
     change: impl Fn(Client) -> Client,
 ) -> Result<Client, Refusal> {
     settle(store, async || {
@@ -227,6 +239,7 @@ pub async fn update(
         next.grant_types.sort_unstable();
         next.grant_types.dedup();
         check(&next)?;
+        check_addresses(&next, Some(&present.record), settings)?;
         Ok((vec![Write::ReplaceClient((*present).clone(), next.clone())], next))
     })
     .await
@@ -260,14 +273,61 @@ fn check(client: &Client) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Removes an application and its grants.
+/// What holds for the addresses of an application; those that it had before stay as they are, so that a tenant that
+/// becomes strict does not have to put everything right before anything can be changed.
+fn check_addresses(
+    client: &Client,
+    before: Option<&Client>,
+    settings: &TenantSettings,
+) -> Result<(), Refusal> {
+    let of_strict_third_party =
+        !client.is_first_party && client.third_party_security_mode == ThirdPartySecurityMode::Strict;
+    let allows_wildcard = settings.client_defaults == ClientDefaults::Auth0 && !of_strict_third_party;
+    let callback = |text: &str| redirect_uri::validate_callback(text, allows_wildcard);
+    let web_origin = |text: &str| redirect_uri::validate_web_origin(text);
+    type List = fn(&Client) -> &[String];
+    type Rule<'r> = &'r dyn Fn(&str) -> Result<(), CallbackRefusal>;
+    let lists: [(&str, List, Rule<'_>); 3] = [
+        ("callback", |client| &client.callbacks, &callback),
+        ("web origin", |client| &client.web_origins, &web_origin),
+        // The browser is sent there as it is sent to a callback.
+        ("logout URL", |client| &client.allowed_logout_urls, &callback),
+    ];
+    for (what, list, rule) in lists {
+        let had = before.map(list).unwrap_or_default();
+        for text in list(client).iter().filter(|text| !had.contains(text)) {
+            rule(text).map_err(|refusal| Refusal::Invalid(format!("the {what} {text:?} {refusal}")))?;
+        }
+    }
+    if let Some(logo) = &client.logo_uri
+        && before.is_none_or(|before| before.logo_uri.as_ref() != Some(logo))
+    {
+        check_url("the logo", logo)?;
+        // A picture without TLS would be blocked on a page with TLS, or tell the network who logs in where.
+        if !logo.starts_with("https://") {
+            return Err(Refusal::Invalid("the logo must be an https address".to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Removes an application, its grants, and what people and administrators allowed it.
 pub async fn delete(store: &AnyStore, id: &ClientId) -> Result<(), Refusal> {
     settle(store, async || {
         let present = find(store, id).await?;
         let mut writes = vec![Write::DeleteClient((*present).clone())];
         let grants = super::client_grants::all(store, store::GrantsOf::Client(id)).await?;
         writes.extend(grants.into_iter().map(Write::DeleteClientGrant));
+        let of = store::AdministrativeConsentsOf::Client(id);
+        writes.extend(administrative_consents::removal(store, of).await?);
+        writes.extend(connections::without_client(store, id).await?);
         Ok((writes, ()))
+    })
+    .await?;
+    // As many as people: in slices. Whoever is given this id later starts without them.
+    users::in_slices(store, async || {
+        let grants = store.user_grants(store::UserGrantsOf::Client(id), None, users::SLICE).await?;
+        Ok(grants.into_iter().map(Write::DeleteUserGrant).collect())
     })
     .await
 }

@@ -1,12 +1,18 @@
-//! Registering tenants, APIs, applications and grants: what the seed and the command line do to the store.
+//! Registering tenants, APIs, applications, people and grants: what the seed and the command line do to the store.
 //!
 //! Each operation loads, decides and commits like a request does; a conflict loads and decides again, a few times.
 
+pub mod administrative_consents;
 pub mod client_grants;
 pub mod clients;
+pub mod connections;
 pub mod resource_servers;
 pub mod signing_keys;
 pub mod tenants;
+pub mod users;
+
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 
@@ -60,6 +66,19 @@ fn check_name(name: &str) -> Result<(), Refusal> {
         ));
     }
     Ok(())
+}
+
+/// What holds for addresses that applications or people are given: a page's, or a picture's.
+fn check_url(what: &str, text: &str) -> Result<(), Refusal> {
+    let is_plain = text.len() <= 2000 && text.bytes().all(|b| b.is_ascii_graphic());
+    let parsed = url::Url::parse(text).ok().filter(|_| is_plain);
+    let may_be = |url: &url::Url| {
+        matches!(url.scheme(), "http" | "https") && url.username().is_empty() && url.password().is_none()
+    };
+    if parsed.as_ref().is_some_and(may_be) {
+        return Ok(());
+    }
+    Err(Refusal::Invalid(format!("{what} must be an http or https address of at most 2000 bytes")))
 }
 
 impl fmt::Display for Refusal {

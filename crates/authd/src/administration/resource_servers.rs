@@ -8,7 +8,7 @@ use records::{
 use std::sync::Arc;
 use store::CommitError;
 
-use super::{Refusal, check_name, settle, signing_keys};
+use super::{Refusal, administrative_consents, check_name, settle, signing_keys, users};
 use crate::backend::AnyStore;
 use crate::moment::Moments;
 
@@ -176,9 +176,9 @@ pub fn validate(new: NewResourceServer, moment: &Moment) -> Result<ResourceServe
     Ok(api)
 }
 
-/// Removes an API and its grants. System APIs stay.
+/// Removes an API, its grants, and what people and administrators allowed on it. System APIs stay.
 pub async fn delete(store: &AnyStore, text: &str) -> Result<(), Refusal> {
-    settle(store, async || {
+    let id = settle(store, async || {
         let present = find(store, text).await?;
         if present.record.is_system {
             return Err(Refusal::Invalid(format!(
@@ -190,7 +190,14 @@ pub async fn delete(store: &AnyStore, text: &str) -> Result<(), Refusal> {
         let of = store::GrantsOf::ResourceServer(&present.record.id);
         let grants = super::client_grants::all(store, of).await?;
         writes.extend(grants.into_iter().map(Write::DeleteClientGrant));
-        Ok((writes, ()))
+        let of = store::AdministrativeConsentsOf::ResourceServer(&present.record.id);
+        writes.extend(administrative_consents::removal(store, of).await?);
+        Ok((writes, present.record.id.clone()))
+    })
+    .await?;
+    users::in_slices(store, async || {
+        let grants = store.user_grants(store::UserGrantsOf::ResourceServer(&id), None, users::SLICE).await?;
+        Ok(grants.into_iter().map(Write::DeleteUserGrant).collect())
     })
     .await
 }

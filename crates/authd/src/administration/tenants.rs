@@ -1,28 +1,29 @@
 //! Making tenants and mapping them to origins.
 
 use records::{
-    ApiIdentifier, ClientPolicy, Lifetime, Origin, ResourceServer, ResourceServerId, SigningAlgorithm,
-    Tenant, TenantId, TenantSettings, TokenDialect, UserPolicy, Write,
+    ApiIdentifier, ClientPolicy, ConnectionName, Lifetime, Origin, ResourceServer, ResourceServerId,
+    SigningAlgorithm, Tenant, TenantId, TenantSettings, TokenDialect, UserPolicy, Write,
 };
 use store::CommitError;
 
-use super::{ATTEMPTS, Refusal, signing_keys};
+use super::{ATTEMPTS, Refusal, connections, signing_keys};
 use crate::backend::AnyStores;
 use crate::moment::Moments;
 
 /// The id of the Management API in every tenant: system APIs are named, not drawn.
 pub const MANAGEMENT_API: &str = "management";
 
-/// Makes a tenant: its keys, its Management API, then its entry in the directory, from when on it answers.
+/// Makes a tenant: its keys, its Management API, its default directory of people, then its entry in the directory, from when on it answers.
 ///
 /// Stopped half-way it can be run again: what exists is kept.
 pub async fn create(
     stores: &AnyStores,
     id: &TenantId,
     origins: Vec<Origin>,
-    settings: TenantSettings,
+    mut settings: TenantSettings,
     moments: &dyn Moments,
 ) -> Result<Tenant, Refusal> {
+    check(&settings)?;
     let directory = stores.directory();
     if directory.tenant(id).await?.is_some() {
         return Err(Refusal::Exists(format!("the tenant {id} exists")));
@@ -34,6 +35,12 @@ pub async fn create(
     }
     let store = stores.tenant(id);
     signing_keys::ensure(&store, SigningAlgorithm::Rs256, moments).await?;
+    let people = match settings.default_directory.take() {
+        Some(name) => name,
+        None => ConnectionName::parse(connections::DEFAULT)?,
+    };
+    connections::ensure(&store, &people, moments).await?;
+    settings.default_directory = Some(people);
     let now = moments.draw().now;
     let management = ResourceServerId::parse(MANAGEMENT_API)?;
     if store.resource_server(&management).await?.is_none() {
@@ -83,6 +90,12 @@ pub async fn update(
         if next == present.record {
             return Ok(next);
         }
+        check(&next.settings)?;
+        if let Some(name) = &next.settings.default_directory
+            && present.record.settings.default_directory.as_ref() != Some(name)
+        {
+            connections::find(&stores.tenant(id), name).await?;
+        }
         for origin in &next.origins {
             if let Some(other) = directory.tenant_at(origin).await?
                 && other.record.id != *id
@@ -97,6 +110,24 @@ pub async fn update(
         }
     }
     Err(CommitError::Conflict.into())
+}
+
+/// What holds for every tenant's settings.
+fn check(settings: &TenantSettings) -> Result<(), Refusal> {
+    let lifetimes = [
+        ("session lifetime", settings.session_lifetime),
+        ("idle session lifetime", settings.idle_session_lifetime),
+    ];
+    for (what, lifetime) in lifetimes {
+        if !(60..=31_536_000).contains(&lifetime.0) {
+            return Err(Refusal::Invalid(format!("the {what} must be 60 to 31536000 seconds (a year)")));
+        }
+    }
+    // It stands on every page; without one the tenant's name does.
+    if !settings.friendly_name.is_empty() {
+        super::check_name(&settings.friendly_name)?;
+    }
+    Ok(())
 }
 
 /// The one tenant that is meant when none is named: the only one there is.

@@ -1,7 +1,9 @@
 //! `authd apps`: registering applications.
 
 use clap::{Args, Subcommand};
-use records::{ApplicationType, Client, ClientId, GrantType, Lifetime, TokenEndpointAuthMethod};
+use records::{
+    ApplicationType, Client, ClientId, GrantType, Lifetime, SigningAlgorithm, TokenEndpointAuthMethod,
+};
 use serde_json::{Value, json};
 
 use super::local::OnTenant;
@@ -59,6 +61,8 @@ pub(crate) struct Create {
     #[arg(long)]
     third_party: bool,
     #[command(flatten)]
+    shown: Shown,
+    #[command(flatten)]
     on: OnTenant,
 }
 
@@ -82,7 +86,38 @@ pub(crate) struct Update {
     #[arg(long, value_delimiter = ',', value_name = "URLS")]
     logout_urls: Option<Vec<String>>,
     #[command(flatten)]
+    shown: Shown,
+    #[command(flatten)]
     on: OnTenant,
+}
+
+/// What concerns people's tokens and pages.
+#[derive(Debug, Args)]
+struct Shown {
+    /// How its ID tokens are signed: by the tenant's key, or by its own secret
+    #[arg(long, value_parser = ["RS256", "HS256"], value_name = "RS256|HS256")]
+    id_token_alg: Option<String>,
+    /// Its picture on our pages, an https address; empty for none
+    #[arg(long, value_name = "URL")]
+    logo: Option<String>,
+    /// Whether to skip the confirmation for callbacks that show nothing of their owner: true, false, or tenant (as the
+    /// tenant says)
+    #[arg(long, value_parser = ["true", "false", "tenant"], value_name = "true|false|tenant")]
+    skip_confirmation: Option<String>,
+}
+
+impl Shown {
+    fn algorithm(&self) -> Option<SigningAlgorithm> {
+        self.id_token_alg.as_deref().and_then(SigningAlgorithm::from_name)
+    }
+
+    fn logo(&self) -> Option<Option<String>> {
+        self.logo.clone().map(|logo| Some(logo).filter(|logo| !logo.is_empty()))
+    }
+
+    fn skip_confirmation(&self) -> Option<Option<bool>> {
+        self.skip_confirmation.as_deref().map(|text| text.parse().ok())
+    }
 }
 
 #[derive(Debug, Args)]
@@ -116,6 +151,10 @@ fn object(client: &Client) -> Value {
         "callbacks": client.callbacks,
         "web_origins": client.web_origins,
         "allowed_logout_urls": client.allowed_logout_urls,
+        "id_token_alg": client.id_token_algorithm.name(),
+        "logo_uri": client.logo_uri,
+        "skip_non_verifiable_callback_uri_confirmation_prompt":
+            client.skip_non_verifiable_callback_uri_confirmation_prompt,
     })
 }
 
@@ -150,19 +189,26 @@ pub(crate) async fn run(verb: Apps) -> Result<(), Failed> {
                 _ => ApplicationType::NonInteractive,
             };
             let grant_types = grant_types(&create.grants)?;
+            let defaults = NewClient::of_type(application_type, &create.name);
             let new = NewClient {
+                id_token_algorithm: create.shown.algorithm().unwrap_or(defaults.id_token_algorithm),
+                logo_uri: create.shown.logo().flatten(),
+                skip_non_verifiable_callback_uri_confirmation_prompt: create
+                    .shown
+                    .skip_confirmation()
+                    .flatten(),
                 grant_types: Some(grant_types).filter(|grant_types| !grant_types.is_empty()),
                 callbacks: create.callbacks,
                 web_origins: create.web_origins,
                 allowed_logout_urls: create.logout_urls,
                 is_first_party: !create.third_party,
-                ..NewClient::of_type(application_type, &create.name)
+                ..defaults
             };
-            let (stores, id) = create.on.tenant.open().await?;
+            let (stores, id, settings) = create.on.tenant.open_with_settings().await?;
             let digest_key =
                 crate::keys::secret_digest_key(&stores, &id).map_err(crate::administration::Refusal::from)?;
             let (client, secret) =
-                clients::create(&stores.tenant(&id), new, &digest_key, &SystemMoments).await?;
+                clients::create(&stores.tenant(&id), new, &settings, &digest_key, &SystemMoments).await?;
             let mut object = object(&client);
             if let (Some(members), Some(secret)) = (object.as_object_mut(), secret) {
                 members.insert("client_secret".to_owned(), json!(secret.expose()));
@@ -172,13 +218,19 @@ pub(crate) async fn run(verb: Apps) -> Result<(), Failed> {
         Apps::Update(update) => {
             let grants = update.grants.as_deref().map(grant_types).transpose()?;
             let id = ClientId::parse(&update.client_id)?;
-            let store = update.on.tenant.open_store().await?;
-            let client = clients::update(&store, &id, |mut client| {
+            let (stores, tenant, settings) = update.on.tenant.open_with_settings().await?;
+            let client = clients::update(&stores.tenant(&tenant), &id, &settings, |mut client| {
                 client.name = update.name.clone().unwrap_or(client.name);
                 client.grant_types = grants.clone().unwrap_or(client.grant_types);
                 client.callbacks = update.callbacks.clone().unwrap_or(client.callbacks);
                 client.web_origins = update.web_origins.clone().unwrap_or(client.web_origins);
                 client.allowed_logout_urls = update.logout_urls.clone().unwrap_or(client.allowed_logout_urls);
+                client.id_token_algorithm = update.shown.algorithm().unwrap_or(client.id_token_algorithm);
+                client.logo_uri = update.shown.logo().unwrap_or(client.logo_uri);
+                client.skip_non_verifiable_callback_uri_confirmation_prompt = update
+                    .shown
+                    .skip_confirmation()
+                    .unwrap_or(client.skip_non_verifiable_callback_uri_confirmation_prompt);
                 client
             })
             .await?;

@@ -19,6 +19,7 @@ use crate::http::listener::{self, Listener};
 use crate::keys::secret_digest_key;
 use crate::moment::{Moments, SystemMoments};
 use crate::open::{self, IfMissing, SEALING_KEY_FILE};
+use crate::passwords::{Passwords, PoolSize};
 use crate::running;
 
 /// Held while the development server runs.
@@ -79,11 +80,14 @@ pub(crate) async fn run(dev: Dev) -> Result<(), Failed> {
     let http = Origin::parse(&format!("http://localhost:{http_port}"))?;
     let https = Origin::parse(&format!("https://localhost:{https_port}"))?;
 
-    let tenant = seed::seed(&stores, vec![http.clone(), https.clone()], &*moments).await?;
+    // For the demo people, one after the other; the server starts threads of its own when somebody logs in.
+    let passwords = Passwords::start(PoolSize { threads: 1, waiting: 1 })?;
+    let tenant = seed::seed(&stores, vec![http.clone(), https.clone()], &passwords, &*moments).await?;
     if let Some(additions) = &additions {
         let digest_key = secret_digest_key(&stores, &tenant).map_err(crate::administration::Refusal::from)?;
-        seed_file::apply(&stores, &tenant, additions, &digest_key, &*moments).await?;
+        seed_file::apply(&stores, &tenant, additions, &digest_key, &passwords, &*moments).await?;
     }
+    drop(passwords);
 
     let mut listeners = Vec::new();
     listeners.extend(http_sockets.into_iter().map(|socket| Listener {

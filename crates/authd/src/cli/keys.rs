@@ -5,7 +5,7 @@ use records::{KeyId, SigningAlgorithm};
 use serde_json::json;
 
 use super::local::{LocalTenant, OnTenant};
-use super::{Failed, output};
+use super::{Failed, instant, output};
 use crate::administration::signing_keys::{self, Haste};
 use crate::moment::SystemMoments;
 
@@ -76,10 +76,4 @@ pub(crate) async fn run(verb: Keys) -> Result<(), Failed> {
         }
     }
     Ok(())
-}
-
-/// A time as people and programs read it (RFC 3339).
-fn instant(time: records::UnixTime) -> String {
-    let seconds = i64::try_from(time.0).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_second(seconds).map_or_else(|_| time.0.to_string(), |time| time.to_string())
 }

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::Args;
-use records::{SecretText, TenantId};
+use records::{SecretText, TenantId, TenantSettings};
 
 use super::Failed;
 use crate::administration::tenants;
@@ -86,6 +86,15 @@ impl LocalTenant {
     pub(crate) async fn open_store(&self) -> Result<AnyStore, Failed> {
         let (stores, id) = self.open().await?;
         Ok(stores.tenant(&id))
+    }
+
+    /// Opens the stores, chooses the tenant and reads what holds for the whole of it.
+    pub(crate) async fn open_with_settings(&self) -> Result<(AnyStores, TenantId, TenantSettings), Failed> {
+        let (stores, id) = self.open().await?;
+        let tenant = stores.directory().tenant(&id).await.map_err(|error| error.to_string())?;
+        let tenant = tenant.ok_or_else(|| Failed::Failed(format!("there is no tenant {id}")))?;
+        let settings = tenant.record.settings.clone();
+        Ok((stores, id, settings))
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod apis;
 mod apps;
+mod connections;
+mod consents;
 mod dev;
 mod grants;
 mod init;
@@ -11,6 +13,7 @@ mod output;
 mod serve;
 mod tenants;
 mod token;
+mod users;
 
 use std::process::ExitCode;
 
@@ -46,6 +49,15 @@ enum Verb {
     /// Grant applications access to APIs
     #[command(subcommand)]
     Grants(grants::Grants),
+    /// Register people, set their passwords, keep them out
+    #[command(subcommand)]
+    Users(users::Users),
+    /// Make databases of people, and choose which applications they log in to
+    #[command(subcommand)]
+    Connections(connections::Connections),
+    /// Consent in people's place
+    #[command(subcommand)]
+    Consents(consents::Consents),
     /// List, rotate and revoke a tenant's signing keys
     #[command(subcommand)]
     Keys(keys::Keys),
@@ -84,6 +96,12 @@ impl From<records::Invalid> for Failed {
     }
 }
 
+/// A time as people and programs read it (RFC 3339).
+fn instant(time: records::UnixTime) -> String {
+    let seconds = i64::try_from(time.0).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| time.0.to_string(), |time| time.to_string())
+}
+
 /// Runs the command of this process's arguments.
 pub fn main() -> ExitCode {
     // clap answers wrong usage itself, with exit code 2.
@@ -104,6 +122,9 @@ pub fn main() -> ExitCode {
             Verb::Apis(verb) => apis::run(verb).await,
             Verb::Apps(verb) => apps::run(verb).await,
             Verb::Grants(verb) => grants::run(verb).await,
+            Verb::Users(verb) => users::run(verb).await,
+            Verb::Connections(verb) => connections::run(verb).await,
+            Verb::Consents(verb) => consents::run(verb).await,
             Verb::Keys(verb) => keys::run(verb).await,
             Verb::Token(verb) => token::run(verb).await,
         }

@@ -1,7 +1,10 @@
 //! `authd tenants`: making tenants and mapping them to hosts.
 
 use clap::{Args, Subcommand};
-use records::{ErrorProfile, Origin, Tenant, TenantId, TenantSettings};
+use records::{
+    ClientDefaults, ConnectionName, ErrorProfile, Lifetime, Origin, Tenant, TenantId, TenantSettings,
+    UpdatedAt, VerifiableCallbacks,
+};
 use serde_json::{Value, json};
 
 use super::local::Local;
@@ -89,10 +92,37 @@ struct SettingsArguments {
     /// Whether token responses name their scope even when it is the one asked for
     #[arg(long, value_name = "BOOL")]
     always_return_scope: Option<bool>,
+    /// The connection that login pages use; empty for none, so that each request names one
+    #[arg(long, value_name = "CONNECTION")]
+    default_directory: Option<String>,
+    /// How long a session lives at most
+    #[arg(long, value_name = "SECONDS")]
+    session_lifetime: Option<u32>,
+    /// How long a session lives unused
+    #[arg(long, value_name = "SECONDS")]
+    idle_session_lifetime: Option<u32>,
+    /// Whether consent dialogs show the scopes' descriptions instead of their names
+    #[arg(long, value_name = "BOOL")]
+    scope_descriptions: Option<bool>,
+    /// Which callbacks of first-party applications show whose they are, so that an API may skip consent
+    #[arg(long, value_parser = ["era", "later"], value_name = "era|later")]
+    verifiable_callbacks: Option<String>,
+    /// Whether authorization responses name the issuer (RFC 9207)
+    #[arg(long, value_name = "BOOL")]
+    iss_parameter: Option<bool>,
+    /// What new applications get: auth0 allows the implicit grant and wildcards, strict does not
+    #[arg(long, value_parser = ["auth0", "strict"], value_name = "auth0|strict")]
+    client_defaults: Option<String>,
+    /// How updated_at stands in ID tokens and userinfo answers
+    #[arg(long, value_parser = ["numeric", "iso8601"], value_name = "numeric|iso8601")]
+    updated_at: Option<String>,
+    /// Whether to skip the confirmation for callbacks that show nothing of their owner
+    #[arg(long, value_name = "BOOL")]
+    skip_confirmation: Option<bool>,
 }
 
 impl SettingsArguments {
-    fn applied_to(&self, mut settings: TenantSettings) -> TenantSettings {
+    fn applied_to(&self, mut settings: TenantSettings) -> Result<TenantSettings, records::Invalid> {
         if let Some(name) = &self.friendly_name {
             settings.friendly_name.clone_from(name);
         }
@@ -105,7 +135,35 @@ impl SettingsArguments {
             None => {}
         }
         settings.always_return_scope = self.always_return_scope.unwrap_or(settings.always_return_scope);
-        settings
+        if let Some(name) = &self.default_directory {
+            settings.default_directory =
+                if name.is_empty() { None } else { Some(ConnectionName::parse(name)?) };
+        }
+        settings.session_lifetime = self.session_lifetime.map_or(settings.session_lifetime, Lifetime);
+        settings.idle_session_lifetime =
+            self.idle_session_lifetime.map_or(settings.idle_session_lifetime, Lifetime);
+        settings.use_scope_descriptions_for_consent =
+            self.scope_descriptions.unwrap_or(settings.use_scope_descriptions_for_consent);
+        settings.verifiable_callbacks = match self.verifiable_callbacks.as_deref() {
+            Some("era") => VerifiableCallbacks::Era,
+            Some(_) => VerifiableCallbacks::Later,
+            None => settings.verifiable_callbacks,
+        };
+        settings.authorization_response_iss_parameter_supported =
+            self.iss_parameter.unwrap_or(settings.authorization_response_iss_parameter_supported);
+        settings.client_defaults = match self.client_defaults.as_deref() {
+            Some("strict") => ClientDefaults::Strict,
+            Some(_) => ClientDefaults::Auth0,
+            None => settings.client_defaults,
+        };
+        settings.updated_at = match self.updated_at.as_deref() {
+            Some("iso8601") => UpdatedAt::Iso8601,
+            Some(_) => UpdatedAt::Numeric,
+            None => settings.updated_at,
+        };
+        settings.skip_non_verifiable_callback_uri_confirmation_prompt =
+            self.skip_confirmation.unwrap_or(settings.skip_non_verifiable_callback_uri_confirmation_prompt);
+        Ok(settings)
     }
 }
 
@@ -131,6 +189,24 @@ fn object(tenant: &Tenant) -> Value {
             ErrorProfile::Rfc6749 => "rfc6749",
         },
         "always_return_scope": tenant.settings.always_return_scope,
+        "default_directory": tenant.settings.default_directory.as_ref().map(ConnectionName::as_str),
+        "session_lifetime": tenant.settings.session_lifetime.0,
+        "idle_session_lifetime": tenant.settings.idle_session_lifetime.0,
+        "scope_descriptions": tenant.settings.use_scope_descriptions_for_consent,
+        "verifiable_callbacks": match tenant.settings.verifiable_callbacks {
+            VerifiableCallbacks::Era => "era",
+            VerifiableCallbacks::Later => "later",
+        },
+        "iss_parameter": tenant.settings.authorization_response_iss_parameter_supported,
+        "client_defaults": match tenant.settings.client_defaults {
+            ClientDefaults::Auth0 => "auth0",
+            ClientDefaults::Strict => "strict",
+        },
+        "updated_at": match tenant.settings.updated_at {
+            UpdatedAt::Numeric => "numeric",
+            UpdatedAt::Iso8601 => "iso8601",
+        },
+        "skip_confirmation": tenant.settings.skip_non_verifiable_callback_uri_confirmation_prompt,
     })
 }
 
@@ -163,7 +239,7 @@ pub(crate) async fn run(verb: Tenants) -> Result<(), Failed> {
             let id = TenantId::parse(&create.name)?;
             let origins = origins(&create.origin)?;
             let stores = create.local.open(IfMissing::Make).await?;
-            let settings = create.settings.applied_to(TenantSettings::default());
+            let settings = create.settings.applied_to(TenantSettings::default())?;
             let tenant = tenants::create(&stores, &id, origins, settings, &SystemMoments).await?;
             output::show(create.json, &object(&tenant));
         }
@@ -172,7 +248,7 @@ pub(crate) async fn run(verb: Tenants) -> Result<(), Failed> {
             let origins = origins(&update.origin)?;
             let stores = update.local.open(IfMissing::Refuse).await?;
             let tenant = tenants::update(&stores, &id, |tenant| {
-                let settings = update.settings.applied_to(tenant.settings.clone());
+                let settings = update.settings.applied_to(tenant.settings.clone())?;
                 let origins = if origins.is_empty() { tenant.origins.clone() } else { origins.clone() };
                 Ok(Tenant { settings, origins, ..tenant })
             })

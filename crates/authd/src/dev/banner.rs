@@ -5,7 +5,7 @@ use std::path::Path;
 use records::Origin;
 use serde_json::{Value, json};
 
-use super::seed::APPLICATIONS;
+use super::seed::{APPLICATIONS, PASSWORD, USERS};
 
 /// Where the development server is reached and what it trusts.
 #[derive(Debug)]
@@ -51,6 +51,10 @@ impl Banner<'_> {
                 })
             })
             .collect();
+        let users: Vec<Value> = USERS
+            .iter()
+            .map(|user| json!({ "name": user.name, "email": user.email, "password": PASSWORD }))
+            .collect();
         let environment: serde_json::Map<String, Value> = self
             .environment()
             .into_iter()
@@ -63,6 +67,7 @@ impl Banner<'_> {
             "data": self.data,
             "environment": environment,
             "applications": applications,
+            "users": users,
             "curl": self.curl(),
         })
         .to_string()
@@ -91,6 +96,11 @@ impl Banner<'_> {
             line(&format!("  {:<17} {:<17} {secret}", application.name, application.client_id));
         }
         line("");
+        line("  person            e-mail address    password");
+        for user in USERS {
+            line(&format!("  {:<17} {:<17} {PASSWORD}", user.name, user.email));
+        }
+        line("");
         line("  to trust its https:");
         for (name, value) in self.environment() {
             line(&format!("  export {name}='{value}'"));
@@ -100,9 +110,7 @@ impl Banner<'_> {
         line("");
         line(&self.curl());
         line("");
-        line(
-            "Not built yet: people's logins (/authorize), refresh tokens, the Management API and the dashboard.",
-        );
+        line("Not built yet: refresh tokens, roles, the Management API and the dashboard.");
         text
     }
 }

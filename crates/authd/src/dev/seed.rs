@@ -2,18 +2,21 @@
 
 use oauth_grants::SecretDigestKey;
 use records::{
-    ApiScope, ApplicationType, Client, ClientId, GrantType, Lifetime, Origin, ResourceServerId, RotationType,
-    ScopeSet, ScopeToken, SecretText, SubjectType, TenantId, TenantSettings, ThirdPartySecurityMode,
+    ApiScope, ApplicationType, Client, ClientId, ConnectionName, Email, EnabledClients, GrantType, Lifetime,
+    LoginName, Origin, Profile, ResourceServerId, RotationType, ScopeSet, ScopeToken, SecretText,
+    SubjectType, Tenant, TenantId, TenantSettings, ThirdPartySecurityMode,
 };
 
 use super::TENANT;
 use crate::administration::client_grants::{self, Granted};
 use crate::administration::clients::{self, NewClient};
 use crate::administration::resource_servers::{self, NewResourceServer};
-use crate::administration::{Refusal, tenants};
+use crate::administration::users::{self, NewUser};
+use crate::administration::{Refusal, connections, tenants};
 use crate::backend::{AnyStore, AnyStores};
 use crate::keys::secret_digest_key;
 use crate::moment::Moments;
+use crate::passwords::Passwords;
 
 /// One API of the seed.
 struct SeedApi {
@@ -131,10 +134,29 @@ pub const APPLICATIONS: &[SeedApplication] = &[
     },
 ];
 
+/// One person of the seed.
+#[derive(Clone, Copy, Debug)]
+pub struct SeedUser {
+    /// What the person logs in with.
+    pub email: &'static str,
+    /// Shown to people.
+    pub name: &'static str,
+}
+
+/// Everybody of the seed.
+pub const USERS: &[SeedUser] = &[
+    SeedUser { email: "user@example.com", name: "Dev User" },
+    SeedUser { email: "admin@example.com", name: "Dev Administrator" },
+];
+
+/// Everybody's password. It is public: they exist in the development tenant only.
+pub const PASSWORD: &str = "Correct-Horse-9";
+
 /// Makes the development tenant at these origins, or moves it there, and adds what is missing in it.
 pub async fn seed(
     stores: &AnyStores,
     origins: Vec<Origin>,
+    passwords: &Passwords,
     moments: &dyn Moments,
 ) -> Result<TenantId, Refusal> {
     let id = TenantId::parse(TENANT)?;
@@ -147,24 +169,35 @@ pub async fn seed(
             other.record.id
         )));
     }
-    if stores.directory().tenant(&id).await?.is_none() {
+    let store = stores.tenant(&id);
+    let tenant = if stores.directory().tenant(&id).await?.is_none() {
         let settings = TenantSettings {
             friendly_name: "Development".to_owned(),
             skip_non_verifiable_callback_uri_confirmation_prompt: true,
             ..TenantSettings::default()
         };
-        tenants::create(stores, &id, origins, settings, moments).await?;
+        tenants::create(stores, &id, origins, settings, moments).await?
     } else {
-        tenants::update(stores, &id, |tenant| Ok(records::Tenant { origins: origins.clone(), ..tenant }))
-            .await?;
-    }
-    let store = stores.tenant(&id);
+        // One that was made before there were people has no connection.
+        let people = ConnectionName::parse(connections::DEFAULT)?;
+        if store.connection(&people).await?.is_none() {
+            connections::create(&store, &people, EnabledClients::All, moments).await?;
+        }
+        tenants::update(stores, &id, |mut tenant| {
+            tenant.settings.default_directory.get_or_insert_with(|| people.clone());
+            Ok(Tenant { origins: origins.clone(), ..tenant })
+        })
+        .await?
+    };
     let digest_key = &secret_digest_key(stores, &id)?;
     for api in APIS {
         seed_api(&store, api, moments).await?;
     }
     for application in APPLICATIONS {
-        seed_application(&store, application, digest_key, moments).await?;
+        seed_application(&store, application, &tenant.settings, digest_key, moments).await?;
+    }
+    for user in USERS {
+        seed_user(&store, user, passwords, moments).await?;
     }
     Ok(id)
 }
@@ -192,6 +225,7 @@ async fn seed_api(store: &AnyStore, api: &SeedApi, moments: &dyn Moments) -> Res
 async fn seed_application(
     store: &AnyStore,
     seed: &SeedApplication,
+    settings: &TenantSettings,
     digest_key: &SecretDigestKey,
     moments: &dyn Moments,
 ) -> Result<(), Refusal> {
@@ -211,7 +245,7 @@ async fn seed_application(
             refresh_token_leeway: Lifetime(10),
             ..NewClient::of_type(seed.application_type, seed.name)
         };
-        let _: (Client, _) = clients::create(store, new, digest_key, moments).await?;
+        let _: (Client, _) = clients::create(store, new, settings, digest_key, moments).await?;
     }
     let Some((api, scopes)) = seed.grant else { return Ok(()) };
     let api = ResourceServerId::parse(api)?;
@@ -221,6 +255,26 @@ async fn seed_application(
             scopes => Granted::Scopes(ScopeSet::parse(scopes)?),
         };
         client_grants::create(store, &id, &api, SubjectType::Client, &granted, moments).await?;
+    }
+    Ok(())
+}
+
+async fn seed_user(
+    store: &AnyStore,
+    seed: &SeedUser,
+    passwords: &Passwords,
+    moments: &dyn Moments,
+) -> Result<(), Refusal> {
+    let connection = ConnectionName::parse(connections::DEFAULT)?;
+    let email = Email::parse(seed.email)?;
+    if store.user_by_login(&connection, &LoginName::from(&email)).await?.is_none() {
+        let new = NewUser {
+            email_verified: true,
+            password: Some(SecretText::new(PASSWORD.to_owned())),
+            profile: Profile { name: Some(seed.name.to_owned()), ..Profile::default() },
+            ..NewUser::with_email(connection, email)
+        };
+        users::create(store, passwords, new, moments).await?;
     }
     Ok(())
 }

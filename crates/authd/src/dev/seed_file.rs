@@ -4,18 +4,20 @@ use std::path::Path;
 
 use oauth_grants::{Moment, SecretDigestKey};
 use records::{
-    ApiScope, ApplicationType, ClientId, ErrorProfile, GrantType, Lifetime, RotationType, ScopeSet,
-    ScopeToken, SigningAlgorithm, SubjectType, Tenant, TenantId, ThirdPartySecurityMode, TokenDialect,
-    TokenEndpointAuthMethod, UnixTime,
+    ApiScope, ApplicationType, ClientId, ConnectionName, Email, EnabledClients, ErrorProfile, GrantType,
+    Lifetime, RotationType, ScopeSet, ScopeToken, SigningAlgorithm, SubjectType, Tenant, TenantId,
+    TenantSettings, ThirdPartySecurityMode, TokenDialect, TokenEndpointAuthMethod, UnixTime, Username,
 };
 
 use super::yaml::{Members, Node, load};
 use crate::administration::client_grants::{self, Granted};
 use crate::administration::clients::{self, NewClient};
 use crate::administration::resource_servers::{self, NewResourceServer};
-use crate::administration::{Refusal, tenants};
+use crate::administration::users::{self, NewUser};
+use crate::administration::{Refusal, connections, tenants};
 use crate::backend::{AnyStore, AnyStores};
 use crate::moment::Moments;
+use crate::passwords::Passwords;
 
 /// What a file describes.
 #[derive(Debug, Default)]
@@ -24,6 +26,8 @@ pub struct Additions {
     resource_servers: Vec<NewResourceServer>,
     clients: Vec<NewClient>,
     client_grants: Vec<NewClientGrant>,
+    databases: Vec<NewDatabase>,
+    users: Vec<NewPerson>,
 }
 
 #[derive(Debug, Default)]
@@ -31,6 +35,27 @@ struct TenantChanges {
     friendly_name: Option<String>,
     default_audience: Option<String>,
     error_profile: Option<ErrorProfile>,
+    default_directory: Option<ConnectionName>,
+    session_lifetime: Option<Lifetime>,
+    idle_session_lifetime: Option<Lifetime>,
+    use_scope_descriptions_for_consent: Option<bool>,
+    skip_non_verifiable_callback_uri_confirmation_prompt: Option<bool>,
+}
+
+#[derive(Debug)]
+struct NewDatabase {
+    line: usize,
+    name: ConnectionName,
+    /// A `client_id`, or the name of an application, each. `None`: every application.
+    enabled_clients: Option<Vec<String>>,
+}
+
+#[derive(Debug)]
+struct NewPerson {
+    line: usize,
+    /// `None`: the tenant's default directory.
+    connection: Option<ConnectionName>,
+    user: NewUser,
 }
 
 #[derive(Debug)]
@@ -44,16 +69,34 @@ struct NewClientGrant {
 }
 
 /// Sections of the format that later parts of this server will take.
-const SECTIONS_BUILT_LATER: &[&str] = &[
-    "roles",
-    "databases",
-    "connections",
-    "users",
-    "actions",
-    "branding",
-    "pages",
-    "prompts",
-    "organizations",
+const SECTIONS_BUILT_LATER: &[&str] =
+    &["roles", "connections", "actions", "branding", "pages", "prompts", "organizations"];
+
+/// Flags of a tenant that later parts of this server will take.
+const FLAGS_BUILT_LATER: &[&str] = &[
+    "disable_clickjack_protection_headers",
+    "enable_apis_section",
+    "enable_client_connections",
+    "enable_dynamic_client_registration",
+    "enable_pipeline2",
+    "enable_sso",
+    "revoke_refresh_token_grant",
+    "universal_login",
+];
+
+/// Options of a database that later parts of this server will take.
+const DATABASE_OPTIONS_BUILT_LATER: &[&str] = &[
+    "customScripts",
+    "disable_signup",
+    "enabledDatabaseCustomization",
+    "import_mode",
+    "mfa",
+    "password_complexity_options",
+    "password_dictionary",
+    "password_history",
+    "password_no_personal_info",
+    "requires_username",
+    "validation",
 ];
 
 /// Fields of an application that later parts of this server will take.
@@ -61,8 +104,6 @@ const CLIENT_FIELDS_BUILT_LATER: &[&str] = &[
     "allowed_origins",
     "client_metadata",
     "cross_origin_authentication",
-    "jwt_configuration",
-    "logo_uri",
     "oidc_conformant",
     "organization_usage",
     "sso_disabled",
@@ -90,6 +131,8 @@ pub fn parse(text: &str) -> Result<Additions, Vec<String>> {
     each(&mut sections, "resourceServers", &mut errors, &mut additions.resource_servers, resource_server);
     each(&mut sections, "clients", &mut errors, &mut additions.clients, client);
     each(&mut sections, "clientGrants", &mut errors, &mut additions.client_grants, client_grant);
+    each(&mut sections, "databases", &mut errors, &mut additions.databases, database);
+    each(&mut sections, "users", &mut errors, &mut additions.users, user);
     if let Err(found) = sections.finish(SECTIONS_BUILT_LATER) {
         errors.extend(found);
     }
@@ -134,7 +177,22 @@ fn dry_run() -> Moment {
 fn tenant(node: Node<'_>) -> Result<TenantChanges, Vec<String>> {
     let mut members = node.members("tenant").map_err(one)?;
     let owned = |text: Option<&str>| text.map(str::to_owned);
+    let default_directory = connection_name(node, members.text("default_directory").map_err(one)?)?;
+    let mut use_scope_descriptions_for_consent = None;
+    if let Some(flags) = members.member("flags") {
+        let mut flags = flags.members("tenant: flags").map_err(one)?;
+        use_scope_descriptions_for_consent =
+            flags.boolean("use_scope_descriptions_for_consent").map_err(one)?;
+        flags.finish(FLAGS_BUILT_LATER)?;
+    }
     let changes = TenantChanges {
+        default_directory,
+        use_scope_descriptions_for_consent,
+        session_lifetime: members.hours("session_lifetime").map_err(one)?.map(Lifetime),
+        idle_session_lifetime: members.hours("idle_session_lifetime").map_err(one)?.map(Lifetime),
+        skip_non_verifiable_callback_uri_confirmation_prompt: members
+            .boolean("skip_non_verifiable_callback_uri_confirmation_prompt")
+            .map_err(one)?,
         friendly_name: owned(members.text("friendly_name").map_err(one)?),
         default_audience: owned(members.text("default_audience").map_err(one)?),
         error_profile: members
@@ -144,14 +202,61 @@ fn tenant(node: Node<'_>) -> Result<TenantChanges, Vec<String>> {
             )
             .map_err(one)?,
     };
-    members.finish(&[
-        "flags",
-        "session_lifetime",
-        "idle_session_lifetime",
-        "default_directory",
-        "support_email",
-    ])?;
+    members.finish(&["support_email", "support_url", "picture_url", "enabled_locales", "sandbox_version"])?;
     Ok(changes)
+}
+
+fn connection_name(node: Node<'_>, text: Option<&str>) -> Result<Option<ConnectionName>, Vec<String>> {
+    text.map(ConnectionName::parse).transpose().map_err(|invalid| at(node.line(), &invalid))
+}
+
+fn database(node: Node<'_>) -> Result<NewDatabase, Vec<String>> {
+    let mut members = node.members("a database").map_err(one)?;
+    let name = members.required("name").map_err(one)?;
+    members.called(name);
+    let name = ConnectionName::parse(name).map_err(|invalid| at(node.line(), &invalid))?;
+    members.one_of("strategy", &[("auth0", ())]).map_err(one)?;
+    let enabled_clients = members.texts("enabled_clients").map_err(one)?;
+    if let Some(options) = members.member("options") {
+        let mut options = options.members("a database: options").map_err(one)?;
+        // What holds here anyway may stand in the file; anything else would be believed and not done.
+        options.one_of("passwordPolicy", &[("good", ())]).map_err(one)?;
+        if options.boolean("brute_force_protection").map_err(one)? == Some(false) {
+            return Err(at(node.line(), &"brute_force_protection cannot be switched off"));
+        }
+        options.finish(DATABASE_OPTIONS_BUILT_LATER)?;
+    }
+    members.finish(&["is_domain_connection", "realms", "display_name", "metadata"])?;
+    Ok(NewDatabase { line: node.line(), name, enabled_clients })
+}
+
+fn user(node: Node<'_>) -> Result<NewPerson, Vec<String>> {
+    let mut members = node.members("a user").map_err(one)?;
+    let text = members.required("email").map_err(one)?;
+    members.called(text);
+    let invalid = |invalid: records::Invalid| at(node.line(), &invalid);
+    let email = Email::parse(text).map_err(invalid)?;
+    let connection = connection_name(node, members.text("connection").map_err(one)?)?;
+    // Replaced when it is known which connection is meant.
+    let anywhere = ConnectionName::parse(connections::DEFAULT).map_err(invalid)?;
+    let mut new = NewUser::with_email(connection.clone().unwrap_or(anywhere), email);
+    let mut read = || -> Result<Option<String>, String> {
+        let mut owned = |name: &str| Ok::<_, String>(members.text(name)?.map(str::to_owned));
+        new.profile.name = owned("name")?;
+        new.profile.given_name = owned("given_name")?;
+        new.profile.family_name = owned("family_name")?;
+        new.profile.nickname = owned("nickname")?;
+        new.profile.picture = owned("picture")?;
+        let username = owned("username")?;
+        new.email_verified = members.boolean("email_verified")?.unwrap_or(false);
+        new.password = members.secret("password")?;
+        Ok(username)
+    };
+    let username = read().map_err(one)?;
+    new.username = username.as_deref().map(Username::parse).transpose().map_err(invalid)?;
+    members.finish(&["roles", "user_id", "user_metadata", "app_metadata", "blocked", "phone_number"])?;
+    users::validate(new.clone(), &dry_run()).map_err(|refusal| at(node.line(), &refusal))?;
+    Ok(NewPerson { line: node.line(), connection, user: new })
 }
 
 fn resource_server(node: Node<'_>) -> Result<NewResourceServer, Vec<String>> {
@@ -228,6 +333,9 @@ fn client(node: Node<'_>) -> Result<NewClient, Vec<String>> {
         new.callbacks = members.texts("callbacks")?.unwrap_or_default();
         new.web_origins = members.texts("web_origins")?.unwrap_or_default();
         new.allowed_logout_urls = members.texts("allowed_logout_urls")?.unwrap_or_default();
+        new.logo_uri = members.text("logo_uri")?.map(str::to_owned);
+        new.skip_non_verifiable_callback_uri_confirmation_prompt =
+            members.boolean("skip_non_verifiable_callback_uri_confirmation_prompt")?;
         Ok(())
     };
     read().map_err(one)?;
@@ -242,8 +350,16 @@ fn client(node: Node<'_>) -> Result<NewClient, Vec<String>> {
     if let Some(node) = members.member("refresh_token") {
         refresh_token(node, &mut new)?;
     }
+    if let Some(node) = members.member("jwt_configuration") {
+        let algorithms = [("RS256", SigningAlgorithm::Rs256), ("HS256", SigningAlgorithm::Hs256)];
+        let mut members = node.members("jwt_configuration").map_err(one)?;
+        new.id_token_algorithm =
+            members.one_of("alg", &algorithms).map_err(one)?.unwrap_or(new.id_token_algorithm);
+        members.finish(&["lifetime_in_seconds", "secret_encoded", "scopes"])?;
+    }
     members.finish(CLIENT_FIELDS_BUILT_LATER)?;
-    clients::validate(new.clone(), &SecretDigestKey::new(&[0; 32]), &dry_run())
+    // As the tenant is at first; where it became strict meanwhile, adding says so.
+    clients::validate(new.clone(), &TenantSettings::default(), &SecretDigestKey::new(&[0; 32]), &dry_run())
         .map_err(|refusal| at(node.line(), &refusal))?;
     Ok(new)
 }
@@ -289,22 +405,13 @@ pub async fn apply(
     tenant: &TenantId,
     additions: &Additions,
     digest_key: &SecretDigestKey,
+    passwords: &Passwords,
     moments: &dyn Moments,
 ) -> Result<(), Refusal> {
-    let changes = &additions.tenant;
-    tenants::update(stores, tenant, |present| {
-        let mut settings = present.settings.clone();
-        if let Some(name) = &changes.friendly_name {
-            settings.friendly_name.clone_from(name);
-        }
-        if let Some(audience) = &changes.default_audience {
-            settings.default_audience = Some(audience.clone()).filter(|audience| !audience.is_empty());
-        }
-        settings.error_profile = changes.error_profile.unwrap_or(settings.error_profile);
-        Ok(Tenant { settings, ..present })
-    })
-    .await?;
     let store = stores.tenant(tenant);
+    let before = stores.directory().tenant(tenant).await?;
+    let missing = || Refusal::Missing(format!("there is no tenant {tenant}"));
+    let settings = before.ok_or_else(missing)?.record.settings.clone();
     for api in &additions.resource_servers {
         add(
             &format!("the API {:?}", api.identifier),
@@ -318,22 +425,83 @@ pub async fn apply(
             left_as_it_is(&name);
             continue;
         }
-        add(&name, clients::create(&store, client.clone(), digest_key, moments).await)?;
+        add(&name, clients::create(&store, client.clone(), &settings, digest_key, moments).await)?;
     }
-    for grant in &additions.client_grants {
-        let client = match ClientId::parse(&grant.client) {
-            Ok(id) if store.client_uncached(&id).await?.is_some() => id,
-            _ => client_named(&store, &grant.client).await?.ok_or_else(|| {
-                Refusal::Missing(format!("line {}: there is no application {:?}", grant.line, grant.client))
-            })?,
+    for database in &additions.databases {
+        let enabled = match &database.enabled_clients {
+            None => EnabledClients::All,
+            Some(names) => {
+                let mut clients = Vec::new();
+                for name in names {
+                    clients.push(client_meant(&store, name, database.line).await?);
+                }
+                EnabledClients::Only(clients)
+            }
         };
+        let created = connections::create(&store, &database.name, enabled, moments).await;
+        add(&format!("the database {}", database.name), created)?;
+    }
+    // After the databases: one of them may become the default directory.
+    let tenant = change_tenant(stores, tenant, &additions.tenant).await?;
+    for grant in &additions.client_grants {
+        let client = client_meant(&store, &grant.client, grant.line).await?;
         let api = resource_servers::find(&store, &grant.audience).await?;
         let name = format!("the grant of {client} for {:?}", grant.audience);
         let (api, granted) = (&api.record.id, &grant.granted);
         let created = client_grants::create(&store, &client, api, grant.subject_type, granted, moments).await;
         add(&name, created)?;
     }
+    for person in &additions.users {
+        let line = person.line;
+        let connection = person.connection.clone().or_else(|| tenant.settings.default_directory.clone());
+        let connection = connection.ok_or_else(|| {
+            Refusal::Invalid(format!("line {line}: name a `connection`: the tenant has no default directory"))
+        })?;
+        let new = NewUser { connection, ..person.user.clone() };
+        let name = new.email.as_ref().map_or_else(String::new, |email| email.as_str().to_owned());
+        add(&format!("the user {name}"), users::create(&store, passwords, new, moments).await)?;
+    }
     Ok(())
+}
+
+async fn change_tenant(
+    stores: &AnyStores,
+    tenant: &TenantId,
+    changes: &TenantChanges,
+) -> Result<Tenant, Refusal> {
+    tenants::update(stores, tenant, |present| {
+        let mut settings = present.settings.clone();
+        if let Some(name) = &changes.friendly_name {
+            settings.friendly_name.clone_from(name);
+        }
+        if let Some(audience) = &changes.default_audience {
+            settings.default_audience = Some(audience.clone()).filter(|audience| !audience.is_empty());
+        }
+        settings.error_profile = changes.error_profile.unwrap_or(settings.error_profile);
+        if let Some(name) = &changes.default_directory {
+            settings.default_directory = Some(name.clone());
+        }
+        settings.session_lifetime = changes.session_lifetime.unwrap_or(settings.session_lifetime);
+        settings.idle_session_lifetime =
+            changes.idle_session_lifetime.unwrap_or(settings.idle_session_lifetime);
+        settings.use_scope_descriptions_for_consent =
+            changes.use_scope_descriptions_for_consent.unwrap_or(settings.use_scope_descriptions_for_consent);
+        settings.skip_non_verifiable_callback_uri_confirmation_prompt = changes
+            .skip_non_verifiable_callback_uri_confirmation_prompt
+            .unwrap_or(settings.skip_non_verifiable_callback_uri_confirmation_prompt);
+        Ok(Tenant { settings, ..present })
+    })
+    .await
+}
+
+/// The application that a `client_id`, or a name, means.
+async fn client_meant(store: &AnyStore, text: &str, line: usize) -> Result<ClientId, Refusal> {
+    match ClientId::parse(text) {
+        Ok(id) if store.client_uncached(&id).await?.is_some() => Ok(id),
+        _ => client_named(store, text)
+            .await?
+            .ok_or_else(|| Refusal::Missing(format!("line {line}: there is no application {text:?}"))),
+    }
 }
 
 fn add<T>(name: &str, created: Result<T, Refusal>) -> Result<(), Refusal> {

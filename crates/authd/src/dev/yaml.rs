@@ -138,6 +138,18 @@ impl<'y> Members<'y> {
         self.member(name).map(|node| node.seconds(&path)).transpose()
     }
 
+    /// A number of hours, as seconds.
+    pub fn hours(&mut self, name: &str) -> Result<Option<u32>, String> {
+        let path = self.path(name);
+        let Some(node) = self.member(name) else { return Ok(None) };
+        let hours = match &node.0.data {
+            YamlData::Value(Scalar::Integer(value)) => u32::try_from(*value).ok(),
+            _ => None,
+        };
+        let seconds = hours.and_then(|hours| hours.checked_mul(3600));
+        seconds.map(Some).ok_or_else(|| node.wants(&path, "a whole number of hours"))
+    }
+
     /// A list of texts.
     pub fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, String> {
         let path = self.path(name);
