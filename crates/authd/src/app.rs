@@ -247,6 +247,7 @@ impl App {
                 endpoints::authorize::confirm::respond(self, &called, &parts, body, trace).await
             }
             Endpoint::UserInfo => endpoints::userinfo::respond(self, &called, &parts, body, trace).await,
+            Endpoint::Revoke => endpoints::token::revoke::respond(self, &called, &parts, body, trace).await,
             Endpoint::Token => endpoints::token::respond(self, &called, &parts, body, trace).await,
             Endpoint::Jwks => endpoints::jwks::respond(self, &called).await,
             Endpoint::OpenIdConfiguration => Ok(endpoints::discovery::openid(&called)),

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use jwt_core::{Algorithm, JwkSet, KeySet, Signer};
 use oauth_grants::issue::{access_token, algorithm, token_type};
 use oauth_grants::oidc::id_token::{self, IdToken, sign_id_token};
-use oauth_grants::{AccessToken, HandleKey, SecretDigestKey};
+use oauth_grants::{AccessToken, HandleKey, RefreshKeys, SecretDigestKey};
 use records::{
     Client, KeyId, KeyState, ResourceServer, SecretBytes, SigningAlgorithm, SigningKey, TenantId,
     TokenDialect, UnixTime,
@@ -24,6 +24,7 @@ pub struct TenantKeys {
     source: SigningKeys,
     secret_digest_key: SecretDigestKey,
     handle_key: HandleKey,
+    refresh_keys: RefreshKeys,
     signers: Vec<(SigningAlgorithm, TokenDialect, Signer)>,
     verifying: KeySet,
     jwks: Bytes,
@@ -46,7 +47,12 @@ impl Keys {
             }
         }
         let handle_key = HandleKey::new(&*stores.derive(&format!("handles/{tenant}"))?);
-        let keys = Arc::new(TenantKeys::load(source, secret_digest_key(stores, tenant)?, handle_key)?);
+        let refresh_keys = RefreshKeys::new(
+            &*stores.derive(&format!("refresh tokens/{tenant}"))?,
+            &*stores.derive(&format!("refresh successors/{tenant}"))?,
+        );
+        let digest_key = secret_digest_key(stores, tenant)?;
+        let keys = Arc::new(TenantKeys::load(source, digest_key, handle_key, refresh_keys)?);
         let mut loaded = self.loaded.write().unwrap_or_else(PoisonError::into_inner);
         loaded.insert(tenant.clone(), Arc::clone(&keys));
         Ok(keys)
@@ -79,6 +85,7 @@ impl TenantKeys {
         source: SigningKeys,
         secret_digest_key: SecretDigestKey,
         handle_key: HandleKey,
+        refresh_keys: RefreshKeys,
     ) -> Result<Self, Failure> {
         let mut signers: Vec<(SigningAlgorithm, TokenDialect, Signer)> = Vec::new();
         let mut published = Vec::new();
@@ -109,7 +116,7 @@ impl TenantKeys {
         let published = JwkSet::from_keys(published);
         let verifying = KeySet::from(&published);
         let jwks = Bytes::from(published.to_json());
-        Ok(Self { source, secret_digest_key, handle_key, signers, verifying, jwks })
+        Ok(Self { source, secret_digest_key, handle_key, refresh_keys, signers, verifying, jwks })
     }
 
     /// The published set: every key but revoked ones, public members only.
@@ -125,6 +132,11 @@ impl TenantKeys {
     /// The key of the handles that browsers and clients carry for the tenant.
     pub fn handle_key(&self) -> &HandleKey {
         &self.handle_key
+    }
+
+    /// The keys of the tenant's refresh tokens.
+    pub fn refresh_keys(&self) -> &RefreshKeys {
+        &self.refresh_keys
     }
 
     /// Every key that verifies the tenant's tokens: all but revoked ones.
@@ -223,7 +235,13 @@ mod tests {
     fn keys(records: Vec<SigningKey>) -> TenantKeys {
         let source =
             records.into_iter().map(|record| Versioned { record, version: records::Version(1) }).collect();
-        TenantKeys::load(source, SecretDigestKey::new(&[7; 32]), HandleKey::new(&[8; 32])).unwrap()
+        TenantKeys::load(
+            source,
+            SecretDigestKey::new(&[7; 32]),
+            HandleKey::new(&[8; 32]),
+            RefreshKeys::new(&[9; 32], &[10; 32]),
+        )
+        .unwrap()
     }
 
     #[test]

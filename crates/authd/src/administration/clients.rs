@@ -45,6 +45,10 @@ pub struct NewClient {
     pub refresh_token_rotation: RotationType,
     /// How long the immediately previous refresh token is still answered.
     pub refresh_token_leeway: Lifetime,
+    /// How long a refresh token lives, its successors included; absent: for ever.
+    pub refresh_token_lifetime: Option<Lifetime>,
+    /// How long a refresh token lives unused; absent: for ever.
+    pub refresh_token_idle_lifetime: Option<Lifetime>,
     /// How its ID tokens are signed: RS256, or HS256 with its own secret.
     pub id_token_algorithm: SigningAlgorithm,
     /// Skips the confirmation for callbacks that show nothing of their owner; absent: as the tenant says.
@@ -70,6 +74,9 @@ impl NewClient {
             third_party_security_mode: ThirdPartySecurityMode::Strict,
             refresh_token_rotation: RotationType::Rotating,
             refresh_token_leeway: Lifetime(0),
+            // Auth0's for tokens that rotate: 30 days, 15 unused.
+            refresh_token_lifetime: Some(Lifetime::MONTH),
+            refresh_token_idle_lifetime: Some(Lifetime(1_296_000)),
             id_token_algorithm: SigningAlgorithm::Rs256,
             skip_non_verifiable_callback_uri_confirmation_prompt: None,
             logo_uri: None,
@@ -144,6 +151,8 @@ pub fn validate(
         allowed_logout_urls: new.allowed_logout_urls,
         refresh_token_rotation: new.refresh_token_rotation,
         refresh_token_leeway: new.refresh_token_leeway,
+        refresh_token_lifetime: new.refresh_token_lifetime,
+        refresh_token_idle_lifetime: new.refresh_token_idle_lifetime,
         id_token_algorithm: new.id_token_algorithm,
         id_token_lifetime: ID_TOKEN_LIFETIME,
         id_token_secret: (new.id_token_algorithm == SigningAlgorithm::Hs256)

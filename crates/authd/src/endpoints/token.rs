@@ -3,6 +3,8 @@
 mod authorization_code;
 mod client_credentials;
 mod password;
+mod refresh_token;
+pub mod revoke;
 
 use std::sync::Arc;
 
@@ -10,10 +12,12 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{StatusCode, header};
 use hyper::body::Body;
+use oauth_grants::refresh_token::MOST_FAMILIES;
 use oauth_grants::{
     Moment, Params, Presented, TokenError, TokenRequest, TokenResponse, Tokens, UserToken, authenticate,
 };
-use records::{Client, ErrorProfile, ResourceServer, Versioned};
+use records::{Client, ClientId, ErrorProfile, RefreshFamily, ResourceServer, UserId, Versioned};
+use store::RefreshFamiliesOf;
 
 use crate::app::{App, Called, Trace};
 use crate::failure::Failure;
@@ -70,19 +74,7 @@ async fn token(
     trace: &mut Trace,
 ) -> Answered<TokenResponse> {
     let peer = parts.extensions.get::<Peer>().copied();
-    let read = || -> Result<(Params, Presented), TokenError> {
-        Params::refuse_in_query(parts.uri.query())?;
-        let mut types = parts.headers.get_all(header::CONTENT_TYPE).iter();
-        let content_type = match (types.next(), types.next()) {
-            (Some(one), None) => one.to_str().ok(),
-            _ => None,
-        };
-        let params = Params::parse(content_type, body)?;
-        let authorization = parts.headers.get_all(header::AUTHORIZATION).iter().map(|value| value.as_bytes());
-        let presented = Presented::parse(authorization, &params)?;
-        Ok((params, presented))
-    };
-    let (params, presented) = match read() {
+    let (params, presented) = match read(parts, body) {
         Ok(read) => read,
         Err(error) => return Ok(Err(error)),
     };
@@ -100,11 +92,29 @@ async fn token(
             trace.grant_type = Some("authorization_code");
             authorization_code::respond(request_of, &request, trace).await
         }
+        TokenRequest::RefreshToken(request) => {
+            trace.grant_type = Some("refresh_token");
+            refresh_token::respond(request_of, &request, trace).await
+        }
         TokenRequest::Password(request) => {
             trace.grant_type = Some("password");
             password::respond(request_of, &request, peer, trace).await
         }
     }
+}
+
+/// Reads parameters and credentials, as the token endpoint and its neighbours take them.
+fn read(parts: &Parts, body: &[u8]) -> Result<(Params, Presented), TokenError> {
+    Params::refuse_in_query(parts.uri.query())?;
+    let mut types = parts.headers.get_all(header::CONTENT_TYPE).iter();
+    let content_type = match (types.next(), types.next()) {
+        (Some(one), None) => one.to_str().ok(),
+        _ => None,
+    };
+    let params = Params::parse(content_type, body)?;
+    let authorization = parts.headers.get_all(header::AUTHORIZATION).iter().map(|value| value.as_bytes());
+    let presented = Presented::parse(authorization, &params)?;
+    Ok((params, presented))
 }
 
 /// A token request's surroundings.
@@ -113,6 +123,18 @@ struct Asked<'a> {
     app: &'a App,
     called: &'a Called,
     presented: &'a Presented,
+}
+
+/// What a new refresh family needs to be loaded: the oldest of so many that it must leave.
+async fn oldest_family(
+    called: &Called,
+    user: &UserId,
+    client: &ClientId,
+) -> Result<Option<Versioned<RefreshFamily>>, Failure> {
+    let of = RefreshFamiliesOf::UserAndClient(user, client);
+    let mut families = called.store.refresh_families(of, None, MOST_FAMILIES).await?;
+    let is_full = families.len() >= MOST_FAMILIES;
+    Ok(is_full.then(|| families.swap_remove(0)))
 }
 
 /// A refusal is an answer; a failure is not.

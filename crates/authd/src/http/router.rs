@@ -19,6 +19,8 @@ pub enum Endpoint {
     UserInfo,
     /// `endpoints::token`
     Token,
+    /// `endpoints::token::revoke`
+    Revoke,
     /// `endpoints::jwks`
     Jwks,
     /// `endpoints::discovery`, OpenID Connect Discovery
@@ -56,6 +58,7 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/u/consent", endpoint: Endpoint::Consent, methods: FORM, of_a_tenant: true },
     Route { path: "/u/confirm", endpoint: Endpoint::Confirm, methods: FORM, of_a_tenant: true },
     Route { path: "/userinfo", endpoint: Endpoint::UserInfo, methods: FORM, of_a_tenant: true },
+    Route { path: "/oauth/revoke", endpoint: Endpoint::Revoke, methods: POST, of_a_tenant: true },
     Route { path: "/oauth/token", endpoint: Endpoint::Token, methods: POST, of_a_tenant: true },
     Route { path: "/.well-known/jwks.json", endpoint: Endpoint::Jwks, methods: GET, of_a_tenant: true },
     Route {

@@ -1,9 +1,10 @@
 //! The grant `authorization_code`: facts, decision, signature, commit (RFC 6749 §4.1.3).
 
 use oauth_grants::authorize::consent_holds;
+use oauth_grants::refresh_token::NewFamily;
 use oauth_grants::{Decision, Outcome, TokenResponse, authenticate, authorization_code};
 use policy::consent::Question;
-use records::Audience;
+use records::{Audience, CodeState};
 use store::CommitError;
 
 use super::{Answered, Asked};
@@ -35,9 +36,15 @@ pub(super) async fn respond(
             None => None,
         };
         let (mut user, mut api, mut user_grant, mut administrative) = (None, None, None, None);
+        let (mut family, mut oldest) = (None, None);
         if let Some(code) = code.as_ref().map(|code| &code.record) {
             user = store.user(&code.user).await?;
             user_grant = store.user_grant(&code.user, &code.client, &code.audience).await?;
+            match &code.state {
+                CodeState::Used { family: Some(id), .. } => family = store.refresh_family(id).await?,
+                CodeState::Used { family: None, .. } => {}
+                CodeState::Unused => oldest = super::oldest_family(called, &code.user, &code.client).await?,
+            }
             if let Audience::Api(id) = &code.audience {
                 api = store.resource_server(id).await?;
                 administrative = store.administrative_consent(&code.client, id).await?;
@@ -67,6 +74,8 @@ pub(super) async fn respond(
             consent_still_holds,
             settings,
             origin: &called.origin,
+            family: family.as_ref(),
+            new_family: NewFamily { keys: keys.refresh_keys(), oldest: oldest.as_ref() },
         };
         let Decision { writes, outcome } = authorization_code::decide(request, facts, &moment);
         let answered = match outcome {

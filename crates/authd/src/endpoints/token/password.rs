@@ -1,6 +1,7 @@
 //! The grants `password` and `password-realm`: cheap checks, the attempt, the decision (RFC 6749 §4.3).
 
 use oauth_grants::password::{self, Attempt, CheckFacts, Checked};
+use oauth_grants::refresh_token::NewFamily;
 use oauth_grants::{Decision, Outcome, TokenError, TokenResponse, authenticate};
 use records::{SecretText, SubjectType};
 use store::CommitError;
@@ -83,12 +84,17 @@ pub(super) async fn respond(
                 matches
             }
         };
+        let oldest = match person.filter(|_| verified) {
+            Some(person) => super::oldest_family(called, &person.id, &client.client().id).await?,
+            None => None,
+        };
         let (account, address) = counters.present(called).await?;
         let attempt = Attempt {
             user: user.as_ref(),
             password_matches: verified,
             account_attempts: account.as_ref(),
             address_attempts: address.as_ref(),
+            new_family: NewFamily { keys: keys.refresh_keys(), oldest: oldest.as_ref() },
         };
         let Decision { writes, outcome } = password::decide(checked, attempt, &moment);
         let answered = match outcome {
