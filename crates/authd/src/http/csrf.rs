@@ -7,13 +7,19 @@ use http::{HeaderMap, header};
 use records::Origin;
 
 /// Whether nothing says that the form came from elsewhere. Old browsers say nothing.
+///
+/// Our pages have the referrer policy `no-referrer`, and by that a browser says `Origin: null` about their forms (Fetch
+/// §3.2, "append a request `Origin` header"). So does a sandboxed frame of another site: `null` counts as ours only where
+/// the browser says `same-origin` beside it, which no page can have it say.
 pub fn same_origin(headers: &HeaderMap, origin: &Origin) -> bool {
     let said = |name: &str| {
         headers.get_all(name).iter().map(|value| value.to_str().unwrap_or("?")).collect::<Vec<_>>()
     };
     let ours = origin.issuer().trim_end_matches('/');
-    said(header::ORIGIN.as_str()).iter().all(|said| *said == ours)
-        && said("sec-fetch-site").iter().all(|said| matches!(*said, "same-origin" | "none"))
+    let site = said("sec-fetch-site");
+    let vouched = site == ["same-origin"];
+    said(header::ORIGIN.as_str()).iter().all(|said| *said == ours || (*said == "null" && vouched))
+        && site.iter().all(|said| matches!(*said, "same-origin" | "none"))
 }
 
 #[cfg(test)]
@@ -33,9 +39,15 @@ mod tests {
         assert!(with(&[]));
         assert!(with(&[("origin", "https://first.example"), ("sec-fetch-site", "same-origin")]));
         assert!(with(&[("sec-fetch-site", "none")]));
+        // What browsers send from a page with `Referrer-Policy: no-referrer`, as ours are.
+        assert!(with(&[("origin", "null"), ("sec-fetch-site", "same-origin")]));
         for refused in [
             &[("origin", "https://second.example")][..],
             &[("origin", "null")],
+            &[("origin", "null"), ("sec-fetch-site", "none")],
+            &[("origin", "null"), ("sec-fetch-site", "cross-site")],
+            &[("origin", "null"), ("sec-fetch-site", "same-origin"), ("sec-fetch-site", "same-origin")],
+            &[("origin", "https://evil.example"), ("sec-fetch-site", "same-origin")],
             &[("origin", "http://first.example")],
             &[("origin", "https://first.example.evil.example")],
             &[("origin", "https://first.example"), ("origin", "https://evil.example")],
