@@ -2,7 +2,7 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use futures_util::FutureExt;
@@ -29,6 +29,7 @@ pub struct App {
     keys: Keys,
     limits: Limits,
     passwords: OnceLock<Passwords>,
+    starting: Mutex<()>,
     stopping: AtomicBool,
 }
 
@@ -71,6 +72,7 @@ impl App {
             keys: Keys::default(),
             limits,
             passwords: OnceLock::new(),
+            starting: Mutex::new(()),
             stopping: AtomicBool::new(false),
         }
     }
@@ -98,6 +100,11 @@ impl App {
     /// The threads that verify passwords. They start, and take their memory, with the first password: a server that
     /// machines alone use has none.
     pub fn passwords(&self) -> Result<&Passwords, Failure> {
+        if let Some(passwords) = self.passwords.get() {
+            return Ok(passwords);
+        }
+        // One at a time: two first logins at the same moment must not take the memory twice.
+        let _starting = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(passwords) = self.passwords.get() {
             return Ok(passwords);
         }

@@ -334,6 +334,7 @@ pub async fn delete(store: &AnyStore, id: &ClientId) -> Result<(), Refusal> {
     })
     .await?;
     // As many as people: in slices. Whoever is given this id later starts without them.
+    super::revocations::refresh_tokens_of_client(store, id).await?;
     users::in_slices(store, async || {
         let grants = store.user_grants(store::UserGrantsOf::Client(id), None, users::SLICE).await?;
         Ok(grants.into_iter().map(Write::DeleteUserGrant).collect())

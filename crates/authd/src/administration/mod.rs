@@ -7,6 +7,7 @@ pub mod client_grants;
 pub mod clients;
 pub mod connections;
 pub mod resource_servers;
+pub mod revocations;
 pub mod signing_keys;
 pub mod tenants;
 pub mod users;

@@ -195,6 +195,7 @@ pub async fn delete(store: &AnyStore, text: &str) -> Result<(), Refusal> {
         Ok((writes, present.record.id.clone()))
     })
     .await?;
+    super::revocations::refresh_tokens_of_api(store, &id).await?;
     users::in_slices(store, async || {
         let grants = store.user_grants(store::UserGrantsOf::ResourceServer(&id), None, users::SLICE).await?;
         Ok(grants.into_iter().map(Write::DeleteUserGrant).collect())

@@ -6,7 +6,7 @@ use records::{
 };
 use store::UserGrantsOf;
 
-use super::{Refusal, connections, settle};
+use super::{Refusal, connections, revocations, settle};
 use crate::backend::AnyStore;
 use crate::moment::Moments;
 use crate::passwords::{Busy, Passwords};
@@ -121,7 +121,8 @@ pub async fn update(
     .await
 }
 
-/// Gives a person a new password and ends their sessions: whoever knew the old one is out (threats LC-08).
+/// Gives a person a new password and ends their sessions and refresh tokens: whoever knew the old one is out
+/// (threats LC-08).
 pub async fn set_password(
     store: &AnyStore,
     passwords: &Passwords,
@@ -142,14 +143,16 @@ pub async fn set_password(
         Ok((writes, ()))
     })
     .await?;
-    end_sessions(store, id).await
+    end_sessions(store, id).await?;
+    revocations::refresh_tokens_of_user(store, id).await
 }
 
-/// Removes a person, their sessions and what they allowed applications. What they were shown when they allowed it is
+/// Removes a person, their sessions, their refresh tokens and what they allowed applications. What they were shown when they allowed it is
 /// kept. Stopped half-way it can be run again: the person is kept out first and removed last.
 pub async fn delete(store: &AnyStore, id: &UserId, moments: &dyn Moments) -> Result<(), Refusal> {
     update(store, id, |user| User { is_blocked: true, ..user }, moments).await?;
     end_sessions(store, id).await?;
+    revocations::refresh_tokens_of_user(store, id).await?;
     in_slices(store, async || {
         let grants = store.user_grants(UserGrantsOf::User(id), None, SLICE).await?;
         Ok(grants.into_iter().map(Write::DeleteUserGrant).collect())

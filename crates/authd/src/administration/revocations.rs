@@ -1,0 +1,80 @@
+//! Taking back: what people allowed, their sessions, and the refresh tokens that came of both (threats RT-12, LC-21).
+//!
+//! Each works in slices: what one person or application holds may be a lot, and must not hold up others' commits.
+
+use records::{ClientId, ResourceServerId, SessionId, UserGrant, UserGrantId, UserId, Versioned, Write};
+use store::RefreshFamiliesOf;
+
+use super::users::{SLICE, in_slices};
+use super::{Refusal, settle};
+use crate::backend::AnyStore;
+
+/// Withdraws what a person allowed an application on one audience; refresh tokens that relied on it end.
+///
+/// The grant goes first: from then on no refresh that needs it is granted, whatever is left to be removed.
+pub async fn user_grant(store: &AnyStore, id: &UserGrantId) -> Result<UserGrant, Refusal> {
+    let missing = || Refusal::Missing(format!("there is no grant {id}"));
+    let grant = settle(store, async || {
+        let present = store.user_grant_by_id(id).await?.ok_or_else(missing)?;
+        let record = present.record.clone();
+        Ok((vec![Write::DeleteUserGrant(present)], record))
+    })
+    .await?;
+    in_slices(store, async || {
+        let of = RefreshFamiliesOf::UserAndClient(&grant.user, &grant.client);
+        let mut after = None;
+        loop {
+            let page = store.refresh_families(of, after.as_ref(), SLICE).await?;
+            let Some(last) = page.last() else { return Ok(Vec::new()) };
+            after = Some(last.record.id.clone());
+            let on_it: Vec<_> =
+                page.into_iter().filter(|family| family.record.audience == grant.audience).collect();
+            if !on_it.is_empty() {
+                return Ok(on_it.into_iter().map(Write::DeleteRefreshFamily).collect());
+            }
+        }
+    })
+    .await?;
+    Ok(grant)
+}
+
+/// Ends a session. Refresh tokens outlive it, as at Auth0.
+pub async fn session(store: &AnyStore, id: &SessionId) -> Result<(), Refusal> {
+    settle(store, async || {
+        let present = store.session(id).await?;
+        Ok((present.map(Write::DeleteSession).into_iter().collect(), ()))
+    })
+    .await
+}
+
+/// Ends every refresh token of a person.
+pub async fn refresh_tokens_of_user(store: &AnyStore, user: &UserId) -> Result<(), Refusal> {
+    end_all(store, RefreshFamiliesOf::User(user)).await
+}
+
+/// Ends every refresh token of a person at an application.
+pub async fn refresh_tokens_of_user_at(
+    store: &AnyStore,
+    user: &UserId,
+    client: &ClientId,
+) -> Result<(), Refusal> {
+    end_all(store, RefreshFamiliesOf::UserAndClient(user, client)).await
+}
+
+/// Ends every refresh token of an application.
+pub async fn refresh_tokens_of_client(store: &AnyStore, client: &ClientId) -> Result<(), Refusal> {
+    end_all(store, RefreshFamiliesOf::Client(client)).await
+}
+
+/// Ends every refresh token for an API.
+pub async fn refresh_tokens_of_api(store: &AnyStore, api: &ResourceServerId) -> Result<(), Refusal> {
+    end_all(store, RefreshFamiliesOf::ResourceServer(api)).await
+}
+
+async fn end_all(store: &AnyStore, of: RefreshFamiliesOf<'_>) -> Result<(), Refusal> {
+    in_slices(store, async || {
+        let families: Vec<Versioned<_>> = store.refresh_families(of, None, SLICE).await?;
+        Ok(families.into_iter().map(Write::DeleteRefreshFamily).collect())
+    })
+    .await
+}
