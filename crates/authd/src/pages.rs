@@ -1,5 +1,6 @@
-//! Pages for people: plain HTML that works without scripts, shows nothing from elsewhere and frames nowhere
-//! (threats AZ-49, AZ-50, LC-16, LC-24; OAuth 2.0 Form Post Response Mode).
+//! Pages for people (threats AZ-49, AZ-50, LC-16, LC-24; OAuth 2.0 Form Post Response Mode).
+//!
+//! Plain HTML that works without scripts, shows nothing from elsewhere and is framed nowhere.
 
 use askama::Template;
 use bytes::Bytes;

@@ -28,7 +28,7 @@ fn name(number: u64) -> String {
 fn put(number: u64, expect: Expect) -> Operation {
     let body = format!("{{\"v\":1,\"pad\":\"{}\"}}", "x".repeat(BODY - 16));
     let becomes = Becomes::Put { body, index: Vec::new(), drop_at: Some(UnixTime(2_000_000_000)) };
-    Operation { kind: Kind::Law, key: Key::of(&[&name(number)]), expect, becomes }
+    Operation { kind: Kind::RefreshFamily, key: Key::of(&[&name(number)]), expect, becomes }
 }
 
 /// What each task has done so far, so that latencies can be told.
@@ -55,7 +55,7 @@ async fn rotations(database: &Sqlite, at_once: u64, time: Duration) -> Figures {
                 while started.elapsed() < time {
                     number = (number + at_once * 7919) % (ROWS / at_once * at_once);
                     let operation = put(number, Expect::Absent);
-                    let row = database.get(&space, Kind::Law, &operation.key).await.unwrap().unwrap();
+                    let row = database.get(&space, Kind::RefreshFamily, &operation.key).await.unwrap().unwrap();
                     let operation = Operation { expect: Expect::Version(row.version), ..operation };
                     let began = Instant::now();
                     database.commit(&space, vec![operation]).await.unwrap();
@@ -84,7 +84,7 @@ async fn reads(database: &Sqlite, tasks: u64, time: Duration) -> f64 {
                     for _ in 0..100 {
                         number = (number + 7919) % ROWS;
                         let key = Key::of(&[&name(number)]);
-                        database.get(&space, Kind::Law, &key).await.unwrap().unwrap();
+                        database.get(&space, Kind::RefreshFamily, &key).await.unwrap().unwrap();
                     }
                     done.fetch_add(100, Ordering::Relaxed);
                     tokio::task::yield_now().await;

@@ -53,7 +53,7 @@ async fn what_was_committed_is_there_after_the_next_start() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("authd.db");
     let database = Sqlite::open(&path).unwrap();
-    for (kind, end) in [(Kind::Client, None), (Kind::Law, Some(9)), (Kind::SeenJti, Some(9))] {
+    for (kind, end) in [(Kind::Client, None), (Kind::RefreshFamily, Some(9)), (Kind::SeenJti, Some(9))] {
         database.commit(&space(), vec![put(kind, "a", end)]).await.unwrap();
     }
     let version = database.configuration_version().await.unwrap();
@@ -61,7 +61,7 @@ async fn what_was_committed_is_there_after_the_next_start() {
     database.close();
     assert!(!beside(&path, "-wal").exists(), "closing writes the log back");
     let database = Sqlite::open(&path).unwrap();
-    for kind in [Kind::Client, Kind::Law, Kind::SeenJti] {
+    for kind in [Kind::Client, Kind::RefreshFamily, Kind::SeenJti] {
         assert!(has(&database, kind, "a").await, "{}", kind.name());
     }
     assert_eq!(database.configuration_version().await.unwrap(), version);
@@ -260,9 +260,9 @@ async fn commits_that_wait_become_one_transaction_and_a_conflict_fails_alone() {
     let before = database.statistics();
     let commits: Vec<_> = (0..128)
         .map(|number| {
-            let own = put(Kind::Law, &format!("row{number}"), None);
+            let own = put(Kind::RefreshFamily, &format!("row{number}"), None);
             // Every tenth also wants what the first of them gets.
-            let shared = (number % 10 == 3).then(|| put(Kind::Law, "shared", None));
+            let shared = (number % 10 == 3).then(|| put(Kind::RefreshFamily, "shared", None));
             [own].into_iter().chain(shared).collect()
         })
         .collect();
@@ -271,7 +271,7 @@ async fn commits_that_wait_become_one_transaction_and_a_conflict_fails_alone() {
     for (number, outcome) in outcomes.iter().enumerate() {
         let loses = number % 10 == 3 && number != 3;
         assert_eq!(*outcome, if loses { Err(CommitError::Conflict) } else { Ok(()) }, "commit {number}");
-        assert_eq!(has(&database, Kind::Law, &format!("row{number}")).await, !loses, "commit {number}");
+        assert_eq!(has(&database, Kind::RefreshFamily, &format!("row{number}")).await, !loses, "commit {number}");
     }
     let transactions = after.transactions - before.transactions;
     assert!((1..=3).contains(&transactions), "{transactions} transactions for 128 commits");
@@ -289,15 +289,15 @@ async fn a_commit_that_breaks_its_statement_fails_alone() {
     Connection::open(&path).unwrap().execute_batch(trap).unwrap();
     let names = ["a", "b", "bad", "c", "d"];
     let commits = names
-        .map(|name| vec![put(Kind::Law, &format!("with-{name}"), None), put(Kind::Law, name, None)])
+        .map(|name| vec![put(Kind::RefreshFamily, &format!("with-{name}"), None), put(Kind::RefreshFamily, name, None)])
         .to_vec();
     let outcomes = together(&path, &database, commits).await;
     for (name, outcome) in names.iter().zip(outcomes) {
         let is_bad = *name == "bad";
         assert_eq!(matches!(outcome, Err(CommitError::Unavailable(_))), is_bad, "{name}: {outcome:?}");
-        assert_eq!(has(&database, Kind::Law, name).await, !is_bad);
+        assert_eq!(has(&database, Kind::RefreshFamily, name).await, !is_bad);
         assert_eq!(
-            has(&database, Kind::Law, &format!("with-{name}")).await,
+            has(&database, Kind::RefreshFamily, &format!("with-{name}")).await,
             !is_bad,
             "{name}: all or nothing"
         );
@@ -396,7 +396,7 @@ async fn a_file_that_grew_by_what_expires_shrinks_again() {
     };
     let database = Sqlite::open(&path).unwrap();
     let empty = pages();
-    for (kind, end) in [(Kind::SeenJti, 1_800_000_000), (Kind::Law, 1_800_000_000)] {
+    for (kind, end) in [(Kind::SeenJti, 1_800_000_000), (Kind::RefreshFamily, 1_800_000_000)] {
         for start in 0..40 {
             let rows = (0..500).map(|row| put(kind, &format!("{start}-{row}"), Some(end))).collect();
             database.commit(&space(), rows).await.unwrap();

@@ -79,14 +79,14 @@ async fn writer(path: &str, round: &str) {
                 for number in 0u64.. {
                     let name = format!("{round}-{task}-{number}");
                     let key = Key::of(&[&family]);
-                    let expect = match database.get(&space, Kind::Law, &key).await.unwrap() {
+                    let expect = match database.get(&space, Kind::RefreshFamily, &key).await.unwrap() {
                         None => Expect::Absent,
                         Some(row) => Expect::Version(row.version),
                     };
                     let operations = vec![
                         put(Kind::SeenJti, &name, "x", Expect::Absent),
                         put(Kind::Client, &name, "x", Expect::Absent),
-                        put(Kind::Law, &family, &name, expect),
+                        put(Kind::RefreshFamily, &family, &name, expect),
                     ];
                     database.commit(&space, operations).await.unwrap();
                     note(&format!("{family} {name}"));
@@ -133,7 +133,7 @@ fn killing_a_writer_loses_nothing() {
         }
         for (family, name) in &families {
             // The last that was acknowledged, or a later one whose acknowledgement the kill came before.
-            let row = database.get(&space(), Kind::Law, &Key::of(&[family])).await.unwrap().unwrap();
+            let row = database.get(&space(), Kind::RefreshFamily, &Key::of(&[family])).await.unwrap().unwrap();
             let last = row.body.split('"').nth(3).unwrap().to_owned();
             let number =
                 |name: &str| -> Vec<u64> { name.split('-').map(|part| part.parse().unwrap()).collect() };
@@ -206,13 +206,13 @@ async fn filler(path: &str) {
     let mut refused = 0;
     for number in 0..2000 {
         let name = format!("row{number}");
-        match database.commit(&space(), vec![put(Kind::Law, &name, &filling, Expect::Absent)]).await {
+        match database.commit(&space(), vec![put(Kind::RefreshFamily, &name, &filling, Expect::Absent)]).await {
             Ok(()) => note(&format!("{name} ok")),
             Err(CommitError::Unavailable(why)) => {
                 note(&format!("{name} refused: {why}"));
                 refused += 1;
                 // Reads are still answered.
-                assert!(database.get(&space(), Kind::Law, &Key::of(&["row0"])).await.unwrap().is_some());
+                assert!(database.get(&space(), Kind::RefreshFamily, &Key::of(&["row0"])).await.unwrap().is_some());
             }
             Err(error) => panic!("{error}"),
         }
@@ -248,10 +248,10 @@ fn check_ledger(path: &Path, acknowledged: &[&str]) {
     runtime().block_on(async {
         for line in acknowledged {
             let name = line.split(' ').next().unwrap();
-            let row = database.get(&space(), Kind::Law, &Key::of(&[name])).await.unwrap();
+            let row = database.get(&space(), Kind::RefreshFamily, &Key::of(&[name])).await.unwrap();
             assert!(row.is_some(), "{name} was acknowledged and is lost");
         }
-        let after = put(Kind::Law, "after the restart", "x", Expect::Absent);
+        let after = put(Kind::RefreshFamily, "after the restart", "x", Expect::Absent);
         database.commit(&space(), vec![after]).await.unwrap();
     });
 }

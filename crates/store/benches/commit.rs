@@ -80,7 +80,7 @@ fn benches(criterion: &mut Criterion) {
     let backend = MemoryBackend::default();
     let space = Space::Tenant(TenantId::parse("acme").unwrap());
     let put = |number: u32, expect: Expect| Operation {
-        kind: Kind::Law,
+        kind: Kind::RefreshFamily,
         key: Key::of(&[&format!("family-{number}")]),
         expect,
         becomes: Becomes::Put { body: "x".repeat(180), index: Vec::new(), drop_at: Some(UnixTime(9)) },
@@ -94,7 +94,7 @@ fn benches(criterion: &mut Criterion) {
         bencher.iter(|| {
             number = (number + 7919) % 200_000;
             let key = Key::of(&[&format!("family-{number}")]);
-            version = now(backend.get(&space, Kind::Law, &key)).unwrap().unwrap().version.0;
+            version = now(backend.get(&space, Kind::RefreshFamily, &key)).unwrap().unwrap().version.0;
             now(backend.commit(&space, vec![put(number, Expect::Version(Version(version)))])).unwrap();
         });
     });

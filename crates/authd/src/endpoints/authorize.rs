@@ -1,5 +1,6 @@
-//! `/authorize` and `/authorize/resume`: read, validate, load facts, decide; then a page, or sign, commit and answer
-//! (RFC 6749 §3.1; OpenID Connect Core 1.0 §3.1.2).
+//! `/authorize` and `/authorize/resume` (RFC 6749 §3.1; OpenID Connect Core 1.0 §3.1.2).
+//!
+//! Read, validate, load facts, decide; then a page, or sign, commit and answer.
 
 pub(crate) mod answer;
 pub mod confirm;
