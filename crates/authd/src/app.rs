@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use futures_util::FutureExt;
 use http::request::Parts;
-use http::{Request, StatusCode, header};
+use http::{Method, Request, StatusCode, header};
 use hyper::body::Body;
 use records::{ClientId, Origin, Scheme, Tenant, TenantId, Versioned};
 
 use crate::backend::{AnyBackend, AnyStore, AnyStores};
 use crate::endpoints;
 use crate::failure::Failure;
+use crate::http::cors::{self, Origins, Readers};
 use crate::http::limits::Limits;
 use crate::http::request::origin_of;
 use crate::http::response::{Answer, refusal, with_header};
@@ -27,6 +28,7 @@ pub struct App {
     stores: AnyStores,
     moments: Arc<dyn Moments>,
     keys: Keys,
+    origins: Origins,
     limits: Limits,
     passwords: OnceLock<Passwords>,
     starting: Mutex<()>,
@@ -70,6 +72,7 @@ impl App {
             stores,
             moments,
             keys: Keys::default(),
+            origins: Origins::default(),
             limits,
             passwords: OnceLock::new(),
             starting: Mutex::new(()),
@@ -223,7 +226,9 @@ impl App {
         let Some(route) = route else {
             return refusal(StatusCode::NOT_FOUND, "not_found", "There is nothing at this path.");
         };
-        if !route.methods.contains(request.method()) {
+        let is_preflight =
+            request.method() == Method::OPTIONS && cors::readers(route.endpoint) != Readers::Nobody;
+        if !is_preflight && !route.methods.contains(request.method()) {
             let answer = refusal(
                 StatusCode::METHOD_NOT_ALLOWED,
                 "invalid_request",
@@ -243,6 +248,14 @@ impl App {
         };
         trace.tenant = Some(called.tenant.record.id.clone());
         let (parts, body): (Parts, B) = request.into_parts();
+        let reader = self.origins.reader(&self.stores, &called, route.endpoint, &parts.headers).await;
+        let reader = match reader {
+            Ok(reader) => reader,
+            Err(failure) => return unavailable(&failure, trace),
+        };
+        if is_preflight {
+            return cors::preflight(route.methods, reader);
+        }
         let answered = match route.endpoint {
             Endpoint::Authorize => endpoints::authorize::respond(self, &called, &parts, body, trace).await,
             Endpoint::Resume => endpoints::authorize::resume(self, &called, &parts, trace).await,
@@ -261,7 +274,8 @@ impl App {
             Endpoint::OauthAuthorizationServer => Ok(endpoints::discovery::oauth(&called)),
             Endpoint::Live | Endpoint::Ready => Ok(endpoints::health::live()),
         };
-        answered.unwrap_or_else(|failure| unavailable(&failure, trace))
+        let answer = answered.unwrap_or_else(|failure| unavailable(&failure, trace));
+        if cors::readers(route.endpoint) == Readers::Nobody { answer } else { cors::readable(answer, reader) }
     }
 
     /// The tenant that the request's host belongs to.

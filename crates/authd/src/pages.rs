@@ -205,9 +205,11 @@ pub fn login(page: &LoginPage<'_>, moment: &Moment) -> Answer {
 /// The consent dialog.
 pub fn consent(page: &ConsentPage<'_>, moment: &Moment) -> Answer {
     let nonce = nonce(moment);
+    // Where everything is new, saying so of each line says nothing.
+    let marks_what_is_new = page.lines.iter().any(|line| !line.is_new);
     let line = |line: &Line| ConsentLine {
         text: line.text.clone(),
-        is_new: line.is_new,
+        is_new: line.is_new && marks_what_is_new,
         optional: line.scopes.first().filter(|_| line.is_optional).map(|scope| scope.to_string()),
     };
     let template = Consent {

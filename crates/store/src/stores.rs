@@ -124,6 +124,15 @@ impl<B: Backend> Stores<B> {
         Ok(self.shared.cache.refresh(version))
     }
 
+    /// A number that changes whenever configuration was written, as [`Backend::configuration_version`].
+    ///
+    /// # Errors
+    ///
+    /// Where the backend cannot be asked.
+    pub async fn configuration_version(&self) -> Result<u64, Unavailable> {
+        self.shared.backend.configuration_version().await
+    }
+
     /// Lets expired rows leave, as [`Backend::sweep`] does. Call it from a timer, again while it returns more than 0.
     ///
     /// # Errors
