@@ -6,8 +6,8 @@ use policy::lifetime::Channel;
 use policy::prompt::{self, LoginReason, Next, Person, Required};
 use records::{
     AdministrativeConsent, ApiIdentifier, Audience, AuthorizationCode, ClientGrant, CodeState, Connection,
-    ConsumedHandle, Lifetime, Origin, ResourceServer, ScopeSet, SecretText, Session, TenantSettings, User,
-    UserGrant, UserId, Versioned, Write,
+    ConsumedHandle, Lifetime, Origin, ResourceServer, ScopeSet, ScopeToken, SecretText, Session,
+    TenantSettings, User, UserGrant, UserId, Versioned, Write,
 };
 
 use super::flow::without;
@@ -54,6 +54,8 @@ pub struct Facts<'f> {
     pub session: Option<&'f Versioned<Session>>,
     /// The session's person, if there still is one.
     pub user: Option<&'f Versioned<User>>,
+    /// The connection that knows that person.
+    pub home: Option<&'f Connection>,
     /// What the person allowed this client on this audience.
     pub grant: Option<&'f Versioned<UserGrant>>,
     /// What an administrator allowed this client on this API.
@@ -165,7 +167,12 @@ pub fn requested_scopes(request: &ValidRequest<'_>, facts: &Facts<'_>) -> Result
         }
     };
     let echo = || Echo::of(request.audience.unwrap_or_default());
-    policy::scope::for_user(&request.scopes, request.client, api, facts.client_grant)
+    //= OpenID Connect Core 1.0 §11
+    // "MUST ignore the offline_access request unless the Client is using a response_type value that would result in an
+    // Authorization Code being returned"
+    let is_heard = |scope: &&ScopeToken| request.response_type.code || scope.as_str() != "offline_access";
+    let heard: ScopeSet = request.scopes.iter().filter(is_heard).cloned().collect();
+    policy::scope::for_user(&heard, request.client, api, facts.client_grant)
         .map(|scopes| scopes.granted)
         .map_err(|refusal| match refusal {
             UserScopeRefusal::ApiRefusesPeople => AuthorizeError::ApiRefusesPeople(echo()),
@@ -337,7 +344,11 @@ fn present<'f>(
     // Whoever is known by another connection than the one that is asked for logs in there.
     let is_elsewhere = request.connection.is_some()
         && connection.is_none_or(|connection| connection.name != user.record.connection);
-    Ok((!is_elsewhere).then_some((session, user)))
+    // A connection says to which applications its people have a way, however they logged in before.
+    let is_let_in = facts.home.is_some_and(|home| {
+        home.name == user.record.connection && home.enabled_clients.include(&request.client.id)
+    });
+    Ok((!is_elsewhere && is_let_in).then_some((session, user)))
 }
 
 /// What the person allowed, unless it was allowed to another client or API that had the same id once.

@@ -117,9 +117,15 @@ impl AuthorizeParams {
         self.entries.iter().map(|(name, value)| (*name, value.as_str()))
     }
 
-    /// The bytes of names and values.
+    /// The bytes of names and values as a flow carries them, in JSON: there some characters take two bytes or six.
     pub(super) fn size(&self) -> usize {
-        self.entries.iter().map(|(name, value)| name.len() + value.len()).sum()
+        let carried = |c: char| match c {
+            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+            '\0'..'\u{20}' => 6,
+            other => other.len_utf8(),
+        };
+        let size = |(name, value): &(&str, String)| name.len() + value.chars().map(carried).sum::<usize>();
+        self.entries.iter().map(size).sum()
     }
 }
 

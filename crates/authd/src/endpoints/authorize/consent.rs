@@ -47,6 +47,10 @@ where
             Ok(flow) => flow,
             Err(answer) => return Ok(answer),
         };
+        // Whoever goes back to the dialog of a flow that is over, and presses the other button, allows nothing.
+        if called.store.is_consumed(&flow.id).await? {
+            return Ok(answer::already_answered(app, called, trace));
+        }
         let client = facts::client(&called.store, &flow.params).await?;
         let client = client.as_ref().map(|client| &client.record);
         trace.client_id = client.map(|client| client.id.clone());

@@ -36,6 +36,7 @@ pub(crate) struct Loaded {
     connection: Option<Arc<Versioned<Connection>>>,
     pub(crate) session: Option<Versioned<Session>>,
     pub(crate) user: Option<Versioned<User>>,
+    home: Option<Arc<Versioned<Connection>>>,
     pub(crate) grant: Option<Versioned<UserGrant>>,
     administrative: Option<Arc<Versioned<AdministrativeConsent>>>,
     hint: Hint,
@@ -68,15 +69,18 @@ impl Loaded {
             Some(id) => store.session(&id).await?,
             None => None,
         };
-        let (mut user, mut grant) = (None, None);
+        let (mut user, mut home, mut grant) = (None, None, None);
         if let Some(session) = session.as_ref().filter(|session| session.record.is_live(moment.now)) {
             user = store.user(&session.record.user).await?;
+            if let Some(user) = &user {
+                home = store.connection(&user.record.connection).await?;
+            }
             let audience =
                 api.as_ref().map_or(Audience::UserInfo, |api| Audience::Api(api.record.id.clone()));
             grant = store.user_grant(&session.record.user, client, &audience).await?;
         }
         let hint = hint(called, keys, request, moment);
-        Ok(Self { api, client_grant, connection, session, user, grant, administrative, hint })
+        Ok(Self { api, client_grant, connection, session, user, home, grant, administrative, hint })
     }
 
     pub(crate) fn facts<'f>(&'f self, called: &'f Called, flow: Option<&'f Flow>) -> Facts<'f> {
@@ -88,6 +92,7 @@ impl Loaded {
             connection: self.connection.as_ref().map(|connection| &connection.record),
             session: self.session.as_ref(),
             user: self.user.as_ref(),
+            home: self.home.as_ref().map(|connection| &connection.record),
             grant: self.grant.as_ref(),
             administrative: self.administrative.as_ref().map(|consent| &consent.record),
             hint: &self.hint,

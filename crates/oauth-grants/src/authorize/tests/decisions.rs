@@ -152,6 +152,31 @@ fn a_connection_that_is_asked_for_must_exist_be_enabled_and_be_the_persons() {
 }
 
 #[test]
+fn a_session_opens_only_applications_to_which_its_people_have_a_way() {
+    let mut scene = all_granted();
+    let only = |clients| move |home| Connection { enabled_clients: EnabledClients::Only(clients), ..home };
+    scene.home = scene.home.map(only(vec![scene.client.id.clone()]));
+    assert_eq!(scene.calendar(""), "respond token(read write)");
+    scene.home = scene.home.map(only(vec![]));
+    assert_eq!(scene.calendar(""), "login");
+    assert_eq!(scene.calendar("&prompt=none"), "refuse login_required");
+    scene.connection = scene.home.clone();
+    assert_eq!(scene.calendar(""), "refuse connection_not_enabled", "nor can they log in");
+    scene.home = None;
+    assert_eq!(scene.calendar("&prompt=none"), "refuse login_required");
+}
+
+#[test]
+fn oidc_core_11_offline_access_is_heard_where_a_code_is_answered() {
+    let mut scene = all_granted();
+    scene.granted = Some("read write offline_access");
+    let more = |query: &str| query.replace("read%20write", "read%20offline_access");
+    assert_eq!(scene.step(&more(TOKEN)), "respond token(read)");
+    let hybrid = code_query("").replace("response_type=code", "response_type=code%20token");
+    assert_eq!(scene.step(&more(&hybrid)), "respond code token(offline_access read)");
+}
+
+#[test]
 fn an_unknown_api_and_one_that_refuses_people() {
     let mut scene = all_granted();
     assert_eq!(scene.step(&TOKEN.replace("api.calendar", "api.unknown")), "refuse unknown_api");

@@ -128,6 +128,22 @@ fn az_09_az_10_az_14_empty_is_absent_and_unknown_is_ignored() {
 }
 
 #[test]
+fn a_request_is_as_long_as_the_flow_that_carries_it() {
+    let scene = Scene::new();
+    let with = |state: &str| format!("{TOKEN}&login_hint={state}");
+    assert_eq!(scene.step(&with(&"x".repeat(4900))), "consent read write new read write");
+    // Twice and six times as long in JSON.
+    for (character, most) in [("%22", 2450), ("%0A", 2450), ("%01", 816), ("%C3%A9", 2450)] {
+        let fits = with(&character.repeat(most));
+        assert_eq!(scene.step(&fits), "consent read write new read write", "{character}");
+        let params = AuthorizeParams::parse(fits.as_bytes()).unwrap();
+        let flow = Flow::begin(params, "b".repeat(43), &moment()).unwrap();
+        assert!(flow.to_bytes().expose().len() < crate::seal::MOST, "{character}");
+        assert_eq!(scene.step(&with(&character.repeat(most + 150))), "redirect too_large", "{character}");
+    }
+}
+
+#[test]
 fn malformed_and_too_many_parameters_are_shown() {
     assert_eq!(AuthorizeParams::parse(b"client_id=%zz"), Err(PageError::Malformed));
     assert_eq!(AuthorizeParams::parse(b"client_id=%ff"), Err(PageError::Malformed));
