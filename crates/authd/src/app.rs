@@ -20,6 +20,7 @@ use crate::http::request::origin_of;
 use crate::http::response::{Answer, refusal, with_header};
 use crate::http::router::{self, Endpoint, Route};
 use crate::keys::Keys;
+use crate::logins::Turns;
 use crate::moment::{Moments, Stopwatch};
 use crate::passwords::{Passwords, PoolSize};
 
@@ -31,6 +32,7 @@ pub struct App {
     origins: Origins,
     limits: Limits,
     passwords: OnceLock<Passwords>,
+    turns: Turns,
     starting: Mutex<()>,
     stopping: AtomicBool,
 }
@@ -75,6 +77,7 @@ impl App {
             origins: Origins::default(),
             limits,
             passwords: OnceLock::new(),
+            turns: Turns::default(),
             starting: Mutex::new(()),
             stopping: AtomicBool::new(false),
         }
@@ -113,6 +116,11 @@ impl App {
         }
         let started = Passwords::start(PoolSize::default()).map_err(Failure::Unavailable)?;
         Ok(self.passwords.get_or_init(|| started))
+    }
+
+    /// Where those who log in take turns.
+    pub fn turns(&self) -> &Turns {
+        &self.turns
     }
 
     /// From now on the server says that it is not ready.

@@ -7,7 +7,9 @@ use records::{
     AttemptsId, Connection, Lifetime, LoginAttempts, LoginName, SecretText, User, Versioned, Write,
 };
 use store::{CommitError, Unavailable};
+use tokio::sync::{Mutex, MutexGuard};
 
+use crate::administration::ATTEMPTS;
 use crate::app::{App, Called};
 use crate::failure::Failure;
 use crate::http::peer::Peer;
@@ -19,6 +21,29 @@ pub struct Counters {
     account: AttemptsId,
     /// `None` where the server does not count by address.
     address: Option<AttemptsId>,
+}
+
+/// Whoever counts at the same place takes turns, in the order in which they came.
+///
+/// A count is one row, and a hundred people may log in behind one address at nine in the morning: without turns all but
+/// one of those whose commits meet would have to begin again. Counters of other places may share a turn; they wait a
+/// little for nothing.
+#[derive(Debug)]
+pub struct Turns(Vec<Mutex<()>>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self((0..256).map(|_| Mutex::default()).collect())
+    }
+}
+
+impl Turns {
+    async fn take(&self, id: &AttemptsId) -> Option<MutexGuard<'_, ()>> {
+        // The id is a keyed digest: nobody can choose whom to wait with.
+        let mixed = id.as_str().bytes().fold(0_usize, |mixed, b| mixed.wrapping_mul(31) ^ usize::from(b));
+        let place = self.0.get(mixed.checked_rem(self.0.len())?)?;
+        Some(place.lock().await)
+    }
 }
 
 /// What became of an attempt.
@@ -68,7 +93,7 @@ impl Counters {
         user: Option<&User>,
         moment: &Moment,
     ) -> Result<Verdict, Failure> {
-        if let Err(wait) = self.reserve(called, moment).await? {
+        if let Err(wait) = self.reserve(app, called, moment).await? {
             return Ok(Verdict::TooMany(wait));
         }
         let hash = user.and_then(|user| user.password_hash.as_ref());
@@ -77,6 +102,7 @@ impl Counters {
             Ok(false) => Ok(Verdict::Differs),
             Err(Busy) => {
                 // Nobody guessed anything. If it cannot be given back now, it is forgotten within the hour.
+                let _turn = self.turn(app).await;
                 let (account, address) = self.present(called).await?;
                 let given_back = account.into_iter().chain(address).map(give_back).collect();
                 drop(called.store.commit(given_back).await);
@@ -85,27 +111,42 @@ impl Counters {
         }
     }
 
+    /// Waits until nobody else of this server is changing these counts.
+    pub async fn turn<'a>(&self, app: &'a App) -> Option<MutexGuard<'a, ()>> {
+        // An account's count is the address's too, so that one turn is enough.
+        app.turns().take(self.address.as_ref().unwrap_or(&self.account)).await
+    }
+
     /// Commits both counts, or says how long to wait.
-    async fn reserve(&self, called: &Called, moment: &Moment) -> Result<Result<(), Lifetime>, Failure> {
-        let (account, address) = self.present(called).await?;
-        let mut writes = Vec::new();
-        let rules = [
-            (&Lockout::ACCOUNT, Some(&self.account), account),
-            (&Lockout::ADDRESS, self.address.as_ref(), address),
-        ];
-        for (rule, id, past) in rules {
-            let Some(id) = id else { continue };
-            match lockout::reserve(rule, id, past.as_ref().map(|past| &past.record), moment.now) {
-                Attempt::Reserved(next) => writes.push(Write::ReserveAttempt(past, next)),
-                Attempt::Wait(wait) => return Ok(Err(wait)),
+    async fn reserve(
+        &self,
+        app: &App,
+        called: &Called,
+        moment: &Moment,
+    ) -> Result<Result<(), Lifetime>, Failure> {
+        let _turn = self.turn(app).await;
+        for _ in 0..ATTEMPTS {
+            let (account, address) = self.present(called).await?;
+            let mut writes = Vec::new();
+            let rules = [
+                (&Lockout::ACCOUNT, Some(&self.account), account),
+                (&Lockout::ADDRESS, self.address.as_ref(), address),
+            ];
+            for (rule, id, past) in rules {
+                let Some(id) = id else { continue };
+                match lockout::reserve(rule, id, past.as_ref().map(|past| &past.record), moment.now) {
+                    Attempt::Reserved(next) => writes.push(Write::ReserveAttempt(past, next)),
+                    Attempt::Wait(wait) => return Ok(Err(wait)),
+                }
+            }
+            match called.store.commit(writes).await {
+                Ok(()) => return Ok(Ok(())),
+                // Another server on the same store counted meanwhile.
+                Err(CommitError::Conflict) => {}
+                Err(error) => return Err(error.into()),
             }
         }
-        match called.store.commit(writes).await {
-            Ok(()) => Ok(Ok(())),
-            // Somebody else tries at this very moment: parallel guesses take turns.
-            Err(CommitError::Conflict) => Ok(Err(Lifetime(1))),
-            Err(error) => Err(error.into()),
-        }
+        Ok(Err(Lifetime(1)))
     }
 
     /// The counts as they stand.
@@ -121,7 +162,8 @@ impl Counters {
         Ok((account, address))
     }
 
-    /// What a success writes: the account's count is forgotten, the address gets this attempt back.
+    /// What a success writes: the account's count is forgotten, the address gets this attempt back. To be committed in
+    /// the same [`Counters::turn`].
     pub async fn cleared(&self, called: &Called) -> Result<Vec<Write>, Unavailable> {
         let (account, address) = self.present(called).await?;
         Ok(account.map(Write::ClearAttempts).into_iter().chain(address.map(give_back)).collect())

@@ -163,6 +163,7 @@ impl Attempt<'_> {
             idle_expires_at,
             clients: vec![request.client.id.clone()],
         };
+        let _turn = counters.turn(self.app).await;
         let mut writes = vec![Write::CreateSession(session), Write::RelyOnUser(user.clone())];
         writes.extend(counters.cleared(called).await?);
         if let Some(old) = cookies::session_id(&self.parts.headers, scheme) {

@@ -88,6 +88,7 @@ pub(super) async fn respond(
             Some(person) => super::oldest_family(called, &person.id, &client.client().id).await?,
             None => None,
         };
+        let _turn = counters.turn(app).await;
         let (account, address) = counters.present(called).await?;
         let attempt = Attempt {
             user: user.as_ref(),
