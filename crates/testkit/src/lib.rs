@@ -21,10 +21,17 @@
     reason = "a test stops at the first surprise"
 )]
 
+mod browser;
+mod html;
 mod moments;
+mod people;
 mod request;
+mod tokens;
 mod world;
 
+pub use browser::{Answer, Browser, Cookie, Landed};
+pub use html::Form;
 pub use moments::TestMoments;
+pub use people::{CHALLENGE, VERIFIER, callback_of, password_of, user_id};
 pub use request::{Reply, Send};
-pub use world::{On, TENANTS, World};
+pub use world::{On, TENANTS, World, on_both};

@@ -1,5 +1,6 @@
 //! Requests as a client would send them, and replies as it would read them.
 
+use authd::http::peer::Peer;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use http_body_util::{BodyExt, Full};
@@ -14,6 +15,7 @@ pub struct Send<'w> {
     pub(crate) origin: String,
     pub(crate) request: http::request::Builder,
     pub(crate) body: Bytes,
+    pub(crate) peer: Peer,
 }
 
 /// An answer, read whole.
@@ -40,6 +42,12 @@ impl Send<'_> {
         self.header(header::AUTHORIZATION, &format!("Basic {credentials}"))
     }
 
+    /// From another address than the usual one.
+    pub fn from(mut self, address: &str) -> Self {
+        self.peer = Peer(address.parse().expect("the test's address is one"));
+        self
+    }
+
     /// A JSON body.
     pub fn json(mut self, body: &Value) -> Self {
         self.body = Bytes::from(body.to_string());
@@ -47,17 +55,13 @@ impl Send<'_> {
     }
 
     /// A form body.
-    pub fn form(mut self, pairs: &[(&str, &str)]) -> Self {
-        let mut form = String::new();
-        for (name, value) in pairs {
-            if !form.is_empty() {
-                form.push('&');
-            }
-            form.push_str(&percent_encoded(name));
-            form.push('=');
-            form.push_str(&percent_encoded(value));
-        }
-        self.body = Bytes::from(form);
+    pub fn form(self, pairs: &[(&str, &str)]) -> Self {
+        self.form_text(&query(pairs))
+    }
+
+    /// A form body as it stands.
+    pub fn form_text(mut self, form: &str) -> Self {
+        self.body = Bytes::copy_from_slice(form.as_bytes());
         self.header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
     }
 
@@ -70,8 +74,9 @@ impl Send<'_> {
     /// Sends it and reads the answer.
     pub async fn send(self) -> Reply {
         let origin = records::Origin::parse(&self.origin).expect("the test's origin is one");
-        let request: Request<Full<Bytes>> =
+        let mut request: Request<Full<Bytes>> =
             self.request.body(Full::new(self.body)).expect("the test's request is well-formed");
+        request.extensions_mut().insert(self.peer);
         let answer = self.world.app().respond(request, origin.scheme()).await;
         let (parts, body) = answer.into_parts();
         let body = body.collect().await.expect("a body in memory does not fail").to_bytes();
@@ -84,7 +89,9 @@ impl<'w> Send<'w> {
         let authority =
             records::Origin::parse(origin).expect("the test's origin is one").authority().to_owned();
         let request = Request::builder().method(method).uri(path).header(header::HOST, authority);
-        Self { world, origin: origin.to_owned(), request, body: Bytes::new() }
+        // RFC 5737 §3: an address of nobody's.
+        let peer = Peer([192, 0, 2, 1].into());
+        Self { world, origin: origin.to_owned(), request, body: Bytes::new(), peer }
     }
 }
 
@@ -118,6 +125,12 @@ impl Reply {
         let member = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
         (self.status.as_u16(), member("error"), member("error_description"))
     }
+}
+
+/// Names and values as a query or a form.
+pub(crate) fn query(pairs: &[(&str, &str)]) -> String {
+    let pair = |(name, value): &(&str, &str)| format!("{}={}", percent_encoded(name), percent_encoded(value));
+    pairs.iter().map(pair).collect::<Vec<_>>().join("&")
 }
 
 fn percent_encoded(text: &str) -> String {

@@ -42,8 +42,15 @@ pub struct World {
 }
 
 /// The secret of every application that [`World::new`] makes, by tenant.
-fn secret_of(tenant: &str) -> String {
+pub(crate) fn secret_of(tenant: &str) -> String {
     format!("secret-of-the-worker-of-{tenant}-0123456789abcdef")
+}
+
+/// Runs a test in a world with people on each backend.
+pub async fn on_both(test: impl AsyncFn(World)) {
+    for on in [On::Memory, On::Sqlite] {
+        test(World::with_people(on).await).await;
+    }
 }
 
 fn sqlite(directory: &tempfile::TempDir) -> AnyBackend {
@@ -87,6 +94,18 @@ impl World {
     pub async fn another_process(&self) -> AnyStores {
         let directory = self.directory.as_ref().expect("the world is on SQLite");
         Stores::open(sqlite(directory), sealer()).await.expect("the stores open")
+    }
+
+    /// The same world after its process ended and another began: on the same database, with nothing in memory. SQLite
+    /// only.
+    pub async fn restarted(self) -> Self {
+        let Self { app, moments, directory } = self;
+        app.close();
+        drop(app);
+        let directory = directory.expect("the world is on SQLite");
+        let stores = Stores::open(sqlite(&directory), sealer()).await.expect("the stores open");
+        let app = Arc::new(App::new(stores, Arc::clone(&moments) as Arc<_>, Limits::default()));
+        Self { app, moments, directory: Some(directory) }
     }
 
     /// The server.

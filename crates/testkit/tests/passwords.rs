@@ -1,0 +1,128 @@
+//! The grants password and password-realm from outside (RFC 6749 §4.3; Auth0; threats TK-06, TK-07).
+
+use authd::administration::clients::NewClient;
+use http::header;
+use records::{ApplicationType, EnabledClients};
+use testkit::{Reply, World, on_both, password_of};
+
+const API: &str = "https://api.example/";
+const REALM: &str = "http://auth0.com/oauth/grant-type/password-realm";
+
+async fn ask(world: &World, more: &[(&str, &str)]) -> Reply {
+    let (secret, password) = (World::secret("first"), password_of("first", "ada"));
+    let usual = [
+        ("grant_type", "password"),
+        ("client_id", "password"),
+        ("client_secret", secret.as_str()),
+        ("username", "ada@example.com"),
+        ("password", password.as_str()),
+        ("audience", API),
+    ];
+    let is_usual = |name: &str| more.iter().all(|(given, _)| *given != name);
+    let mut sent: Vec<_> = usual.into_iter().filter(|(name, _)| is_usual(name)).collect();
+    sent.extend(more.iter().filter(|(_, value)| !value.is_empty()));
+    world.post("first", "/oauth/token").form(&sent).send().await
+}
+
+fn is_refused(reply: &Reply, status: u16, error: &str) {
+    let (found, name, description) = reply.error();
+    assert_eq!((found, name.as_str()), (status, error), "{description}");
+}
+
+#[tokio::test]
+async fn a_password_becomes_tokens() {
+    on_both(async |world| {
+        let reply = ask(&world, &[]).await;
+        let claims = world.verified("first", &reply.access_token(), API).await;
+        assert_eq!((&claims["sub"], &claims["gty"]), (&"auth0|ada".into(), &"password".into()));
+        assert_eq!(claims["scope"].as_str().map(|s| s.contains("read") && s.contains("write")), Some(true));
+        let narrow = ask(&world, &[("scope", "openid read")]).await;
+        let claims = world.verified("first", &narrow.access_token(), API).await;
+        assert_eq!(claims["scope"], "openid read");
+        let id_token = narrow.json()["id_token"].as_str().map(str::to_owned).unwrap_or_default();
+        let claims = world.identified("first", &id_token, "password", None).await;
+        assert_eq!((&claims["sub"], claims.get("sid")), (&"auth0|ada".into(), None));
+
+        let mere = ask(&world, &[("audience", ""), ("scope", "openid")]).await;
+        let about = world.user_info("first", &mere.access_token()).await.json();
+        assert_eq!(about["email"], "ada@example.com", "the whole profile where nothing else is named");
+        for name in ["ada", "ADA", "Ada@Example.com"] {
+            ask(&world, &[("username", name)]).await.access_token();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lc_09_a_wrong_password_and_an_unknown_person_are_answered_alike() {
+    on_both(async |world| {
+        let mut seen = Vec::new();
+        for (name, password) in [("ada", "wrong-password"), ("nobody", "wrong-password"), ("", "x")] {
+            let reply = ask(&world, &[("username", name), ("password", password)]).await;
+            if name.is_empty() {
+                is_refused(&reply, 400, "invalid_request");
+            } else {
+                is_refused(&reply, 403, "invalid_grant");
+                seen.push((reply.status, reply.headers.clone(), reply.body.clone()));
+            }
+        }
+        assert_eq!(seen[0], seen[1]);
+        world.change("first", "ada", |user| user.is_blocked = true).await;
+        let reply = ask(&world, &[("password", "wrong-password")]).await;
+        assert_eq!(seen[0].2, reply.body, "only who knows the password learns that she is blocked");
+        is_refused(&ask(&world, &[]).await, 403, "unauthorized");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_realm_names_the_connection() {
+    on_both(async |world| {
+        world.connection("first", "Staff", EnabledClients::All).await;
+        world.person("first", "Staff", "eve", "Eves-Password-of-the-staff").await;
+        let eve = [("username", "eve"), ("password", "Eves-Password-of-the-staff")];
+        is_refused(&ask(&world, &eve).await, 403, "invalid_grant");
+        let with = |realm| [&eve[..], &[("grant_type", REALM), ("realm", realm)]].concat();
+        let claims = world.verified("first", &ask(&world, &with("Staff")).await.access_token(), API).await;
+        assert_eq!(claims["sub"], "auth0|eve");
+        is_refused(&ask(&world, &with("Username-Password-Authentication")).await, 403, "invalid_grant");
+        is_refused(&ask(&world, &[("grant_type", REALM)]).await, 400, "invalid_request");
+        assert_ne!(ask(&world, &with("Nowhere")).await.status, 200);
+        world.enable("first", "Staff", &["spa"]).await;
+        assert_ne!(ask(&world, &with("Staff")).await.status, 200, "not through this application");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn tk_06_tk_07_only_applications_that_may_get_tokens_for_passwords() {
+    on_both(async |world| {
+        let mut foreign = NewClient::of_type(ApplicationType::RegularWeb, "Somebody else's");
+        foreign.is_first_party = false;
+        world.application("first", "foreign", foreign, "password authorization_code").await;
+        for client in ["web", "partner", "worker", "spa"] {
+            let secret = World::secret("first");
+            let secret = if client == "spa" { "" } else { &secret };
+            let reply = ask(&world, &[("client_id", client), ("client_secret", secret)]).await;
+            is_refused(&reply, 403, "unauthorized_client");
+        }
+        assert_eq!(ask(&world, &[("client_id", "foreign")]).await.status, 403);
+        is_refused(&ask(&world, &[("grant_type", REALM), ("realm", "")]).await, 400, "invalid_request");
+        is_refused(&ask(&world, &[("client_secret", "wrong-wrong-wrong-wrong")]).await, 401, "access_denied");
+        let reply = ask(&world, &[("audience", "urn:nobodys")]).await;
+        assert_ne!(reply.status, 200);
+        assert_eq!(reply.header(header::CACHE_CONTROL), "no-store");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_two_tenants_each_knows_its_own_passwords() {
+    on_both(async |world| {
+        let theirs = password_of("second", "ada");
+        is_refused(&ask(&world, &[("password", &theirs)]).await, 403, "invalid_grant");
+        world.settings("first", |settings| settings.default_directory = None).await;
+        assert_ne!(ask(&world, &[]).await.status, 200, "no default directory");
+    })
+    .await;
+}
