@@ -122,6 +122,8 @@ pub struct Client {
     pub web_origins: Vec<String>,
     /// Where logout may return to.
     pub allowed_logout_urls: Vec<String>,
+    /// Where it is told that a session ended (OpenID Connect Back-Channel Logout 1.0 §2.2).
+    pub backchannel_logout_uri: Option<String>,
     /// Whether refreshing replaces the refresh token.
     pub refresh_token_rotation: RotationType,
     /// How long the immediately previous refresh token is still answered.

@@ -12,6 +12,7 @@ mod consent;
 mod consumed_handle;
 mod ids;
 mod login_attempts;
+mod logout_delivery;
 mod origin;
 mod refresh_family;
 mod resource_server;
@@ -42,6 +43,7 @@ pub use ids::{
     Invalid, KeyId, RefreshFamilyId, ResourceServerId, SessionId, TenantId, UserGrantId, UserId,
 };
 pub use login_attempts::LoginAttempts;
+pub use logout_delivery::LogoutDelivery;
 pub use origin::{Origin, Scheme};
 pub use refresh_family::{PreviousToken, RefreshFamily};
 pub use resource_server::{

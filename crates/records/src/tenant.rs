@@ -72,6 +72,8 @@ pub struct TenantSettings {
     pub client_defaults: ClientDefaults,
     /// How `updated_at` is spelled.
     pub updated_at: UpdatedAt,
+    /// Where logout may return to when no application is named.
+    pub allowed_logout_urls: Vec<String>,
 }
 
 impl Default for TenantSettings {
@@ -90,6 +92,7 @@ impl Default for TenantSettings {
             authorization_response_iss_parameter_supported: true,
             client_defaults: ClientDefaults::Auth0,
             updated_at: UpdatedAt::Numeric,
+            allowed_logout_urls: Vec::new(),
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use crate::{
     AdministrativeConsent, AuthorizationCode, Client, ClientGrant, Connection, ConsentRecord, ConsumedHandle,
-    LoginAttempts, RefreshFamily, ResourceServer, SeenJti, Session, SigningKey, Tenant, User, UserGrant,
+    LoginAttempts, LogoutDelivery, RefreshFamily, ResourceServer, SeenJti, Session, SigningKey, Tenant, User,
+    UserGrant,
 };
 
 /// Counts a row's changes; never the same twice for one key, not even after it was deleted and made again.
@@ -121,6 +122,13 @@ pub enum Write {
     ReserveAttempt(Option<Versioned<LoginAttempts>>, LoginAttempts),
     /// Forgets failed attempts after a success.
     ClearAttempts(Versioned<LoginAttempts>),
+    /// An application is to be told that a session ended. In the commit that ends it.
+    ScheduleLogoutDelivery(LogoutDelivery),
+    /// A delivery is tried now, or later. Relies on its being as it was read, so that of several servers one tries. Which
+    /// application and which session cannot change.
+    RescheduleLogoutDelivery(Versioned<LogoutDelivery>, LogoutDelivery),
+    /// A delivery was made, or is given up.
+    DeleteLogoutDelivery(Versioned<LogoutDelivery>),
     /// Uses a sealed handle up; relies on its not having been used.
     ConsumeHandle(ConsumedHandle),
     /// Changes nothing; relies on the person's record being as it was read.

@@ -40,6 +40,7 @@ fn client(id: &str) -> Client {
         callbacks: Vec::new(),
         web_origins: Vec::new(),
         allowed_logout_urls: Vec::new(),
+        backchannel_logout_uri: None,
         refresh_token_rotation: RotationType::Rotating,
         refresh_token_leeway: Lifetime(10),
         refresh_token_lifetime: None,

@@ -45,6 +45,8 @@ pub enum Kind {
     LoginAttempts,
     /// A sealed handle that was used up.
     ConsumedHandle,
+    /// An application that is to be told that a session ended.
+    LogoutDelivery,
 }
 
 /// When rows of a kind leave.
@@ -97,11 +99,12 @@ pub const KINDS: &[KindRow] = &[
     row(Kind::AuthorizationCode, "authorization_code", Retention::Ring),
     row(Kind::RefreshFamily, "refresh_family", Retention::Slices),
     row(Kind::LoginAttempts, "login_attempts", Retention::Ring),
+    row(Kind::ConsumedHandle, "consumed_handle", Retention::Ring),
     LAST,
 ];
 
 /// The last kind's line; a test finds a line for each kind.
-const LAST: KindRow = row(Kind::ConsumedHandle, "consumed_handle", Retention::Ring);
+const LAST: KindRow = row(Kind::LogoutDelivery, "logout_delivery", Retention::Slices);
 
 const fn row(kind: Kind, name: &'static str, retention: Retention) -> KindRow {
     KindRow { kind, name, retention, is_configuration: false }
@@ -139,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_table_has_one_line_for_each_kind_in_order() {
-        assert_eq!(KINDS.len(), Kind::ConsumedHandle as usize + 1);
+        assert_eq!(KINDS.len(), Kind::LogoutDelivery as usize + 1);
         for (position, row) in KINDS.iter().enumerate() {
             assert_eq!(row.kind as usize, position);
             assert_eq!(row.kind.row().name, row.name);

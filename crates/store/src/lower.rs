@@ -1,6 +1,6 @@
 //! Typed writes, lowered once, for every backend, to the primitive: what each relies on and what then is.
 
-use records::{ClientGrant, Origin, Tenant, User, Version, Versioned, Write};
+use records::{ClientGrant, LogoutDelivery, Origin, Tenant, User, Version, Versioned, Write};
 
 use crate::seal::Sealer;
 use crate::stored::{
@@ -164,6 +164,9 @@ impl Lowering<'_> {
             Write::ReserveAttempt(Some(old), new) => self.replace(old, new),
             Write::ClearAttempts(attempts) => self.remove(attempts),
             Write::ConsumeHandle(handle) => self.create(handle),
+            Write::ScheduleLogoutDelivery(delivery) => self.create(delivery),
+            Write::RescheduleLogoutDelivery(old, new) => self.reschedule(old, new),
+            Write::DeleteLogoutDelivery(delivery) => self.remove(delivery),
             Write::RelyOnUser(user) => self.rely_on(user),
             Write::RelyOnSession(session) => self.rely_on(session),
             Write::RelyOnUserGrant(grant) => self.rely_on(grant),
@@ -185,6 +188,19 @@ impl Lowering<'_> {
             self.create(&LoginOwner::new(new, &name))?;
         }
         Ok(())
+    }
+
+    /// The key says when a delivery is due: another time is another row.
+    fn reschedule(&mut self, old: &Versioned<LogoutDelivery>, new: &LogoutDelivery) -> Result<(), Refused> {
+        let of = |delivery: &LogoutDelivery| (delivery.session.clone(), delivery.client.clone());
+        if of(&old.record) != of(new) {
+            return Err(Refused::IdentityChanged(Kind::LogoutDelivery));
+        }
+        if old.record.key() == new.key() {
+            return self.replace(old, new);
+        }
+        self.delete(old);
+        self.create(new)
     }
 
     fn remove<T: Stored>(&mut self, record: &Versioned<T>) -> Result<(), Refused> {

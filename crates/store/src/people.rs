@@ -5,8 +5,8 @@ use std::sync::Arc;
 use records::{
     AdministrativeConsent, AttemptsId, Audience, AuthorizationCode, AuthorizationCodeId, ClientId,
     Connection, ConnectionName, ConsentRecord, ConsentRecordId, HandleId, LoginAttempts, LoginName,
-    RefreshFamily, RefreshFamilyId, ResourceServerId, Session, SessionId, User, UserGrant, UserGrantId,
-    UserId, Versioned,
+    LogoutDelivery, RefreshFamily, RefreshFamilyId, ResourceServerId, Session, SessionId, User, UserGrant,
+    UserGrantId, UserId, Versioned,
 };
 
 use crate::stored::{
@@ -292,6 +292,18 @@ impl<B: Backend> Store<B> {
     /// Where the storage failed or the row cannot be read.
     pub async fn login_attempts(&self, id: &AttemptsId) -> Found<LoginAttempts> {
         self.read(Key::of(&[id.as_str()])).await
+    }
+
+    /// Applications that are to be told that a session ended, at most `at_most`: what is due first comes first.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or a row cannot be read.
+    pub async fn logout_deliveries(
+        &self,
+        at_most: usize,
+    ) -> Result<Vec<Versioned<LogoutDelivery>>, Unavailable> {
+        self.stores.page(&self.space, None, None, at_most).await
     }
 
     /// Whether a sealed handle was used up.

@@ -10,6 +10,7 @@ mod connection;
 mod consent;
 mod consumed_handle;
 mod login_attempts;
+mod logout_delivery;
 mod refresh_family;
 mod resource_server;
 mod root_secret;

@@ -55,6 +55,7 @@ fn client(id: &str) -> Client {
         callbacks: Vec::new(),
         web_origins: Vec::new(),
         allowed_logout_urls: Vec::new(),
+        backchannel_logout_uri: None,
         refresh_token_rotation: RotationType::Rotating,
         refresh_token_leeway: Lifetime(0),
         refresh_token_lifetime: None,
@@ -340,5 +341,31 @@ mod people {
     fn people_do_not_live_in_the_directory() {
         let refused = lowered(&Space::Directory, &[Write::CreateConnection(connection().record)]);
         assert_eq!(refused, Err(Refused::WrongSpace(Kind::User)));
+    }
+
+    #[test]
+    fn a_delivery_that_is_put_off_moves_and_two_who_take_it_meet() {
+        let due = |next_at: u64| records::LogoutDelivery {
+            client: ClientId::parse("web").unwrap(),
+            session: records::SessionId::parse("s1").unwrap(),
+            user: records::UserId::parse("auth0|1").unwrap(),
+            origin: Origin::parse("https://first.example/").unwrap(),
+            attempts: 0,
+            next_at: UnixTime(next_at),
+            created_at: UnixTime(1),
+        };
+        let old = at(5, due(1));
+        let put_off = |new| lowered(&acme(), &[Write::RescheduleLogoutDelivery(old.clone(), new)]);
+        let key = |next_at: u64| format!("{next_at:016x}/s1/web");
+        let moved = [
+            (Kind::LogoutDelivery, key(1), Expect::Version(Version(5)), 'D'),
+            (Kind::LogoutDelivery, key(2), Expect::Absent, 'P'),
+        ];
+        assert_eq!(put_off(due(2)).unwrap(), moved);
+        let kept = [(Kind::LogoutDelivery, key(1), Expect::Version(Version(5)), 'P')];
+        assert_eq!(put_off(due(1)).unwrap(), kept);
+        let mut another = due(2);
+        another.client = ClientId::parse("other").unwrap();
+        assert_eq!(put_off(another), Err(Refused::IdentityChanged(Kind::LogoutDelivery)));
     }
 }

@@ -44,6 +44,8 @@ pub(crate) struct Form {
     refresh_token_lifetime: Option<u32>,
     #[serde(default)]
     refresh_token_idle_lifetime: Option<u32>,
+    #[serde(default)]
+    backchannel_logout_uri: Option<String>,
 }
 
 fn id_token_algorithm() -> String {
@@ -150,6 +152,7 @@ impl Stored for Client {
             logo_uri: self.logo_uri.clone(),
             refresh_token_lifetime: self.refresh_token_lifetime.map(|lifetime| lifetime.0),
             refresh_token_idle_lifetime: self.refresh_token_idle_lifetime.map(|lifetime| lifetime.0),
+            backchannel_logout_uri: self.backchannel_logout_uri.clone(),
         })
     }
 
@@ -197,6 +200,7 @@ impl Stored for Client {
             logo_uri: form.logo_uri,
             refresh_token_lifetime: form.refresh_token_lifetime.map(Lifetime),
             refresh_token_idle_lifetime: form.refresh_token_idle_lifetime.map(Lifetime),
+            backchannel_logout_uri: form.backchannel_logout_uri,
         })
     }
 }

@@ -45,6 +45,8 @@ struct Settings {
     client_defaults: Defaults,
     #[serde(default)]
     updated_at: Updated,
+    #[serde(default)]
+    allowed_logout_urls: Vec<String>,
 }
 
 fn session_lifetime() -> u32 {
@@ -148,6 +150,7 @@ fn settings_form(settings: &TenantSettings) -> Settings {
             UpdatedAt::Numeric => Updated::Numeric,
             UpdatedAt::Iso8601 => Updated::Iso8601,
         },
+        allowed_logout_urls: settings.allowed_logout_urls.clone(),
     }
 }
 
@@ -179,5 +182,6 @@ fn settings_record(form: Settings) -> Result<TenantSettings, Unreadable> {
             Updated::Numeric => UpdatedAt::Numeric,
             Updated::Iso8601 => UpdatedAt::Iso8601,
         },
+        allowed_logout_urls: form.allowed_logout_urls,
     })
 }

@@ -82,6 +82,7 @@ fn tenant() -> impl Strategy<Value = Tenant> {
                     error_profile: if auth0 { ErrorProfile::Auth0 } else { ErrorProfile::Rfc6749 },
                     always_return_scope: always,
                     skip_non_verifiable_callback_uri_confirmation_prompt: skip,
+                    allowed_logout_urls: if skip { vec!["https://x.example/".to_owned()] } else { vec![] },
                     ..TenantSettings::default()
                 },
                 created_at,
@@ -130,6 +131,7 @@ fn client() -> impl Strategy<Value = Client> {
             callbacks,
             web_origins,
             allowed_logout_urls,
+            backchannel_logout_uri: (leeway % 3 == 0).then(|| "https://app.example/logout".to_owned()),
             refresh_token_rotation: rotation,
             refresh_token_leeway: Lifetime(leeway),
             id_token_algorithm: SigningAlgorithm::Hs256,

@@ -3,8 +3,8 @@
 use records::{
     AdministrativeConsent, AttemptsId, Audience, AuthenticationMethod, AuthorizationCode,
     AuthorizationCodeId, CodeState, Connection, ConnectionName, ConsentAnswer, ConsentFor, ConsentRecord,
-    ConsentRecordId, ConsentRule, ConsumedHandle, Email, EnabledClients, HandleId, LoginAttempts, Profile,
-    Session, SessionId, ShownScope, User, UserGrant, UserGrantId, UserId, Username,
+    ConsentRecordId, ConsentRule, ConsumedHandle, Email, EnabledClients, HandleId, LoginAttempts,
+    LogoutDelivery, Profile, Session, SessionId, ShownScope, User, UserGrant, UserGrantId, UserId, Username,
 };
 
 use records::{PreviousToken, RefreshFamily, RefreshFamilyId};
@@ -260,4 +260,21 @@ fn a_refresh_family_comes_back_unchanged_and_a_rotation_does_not_move_its_end() 
     let idle = |end| stored(&RefreshFamily { idle_expires_at: Some(UnixTime(end)), ..bare.clone() }).2;
     assert_eq!(idle(1_000_000), idle(1_000_600));
     assert!(idle(1_000_000).unwrap() > UnixTime(1_000_000), "it is there as long as it holds");
+}
+
+#[test]
+fn a_logout_on_its_way_comes_back_unchanged_stands_by_when_it_is_due_and_leaves_after_a_day() {
+    let delivery = LogoutDelivery {
+        client: client_named("web"),
+        session: session_id(),
+        user: user_id(),
+        origin: Origin::parse("https://first.example/").unwrap(),
+        attempts: 2,
+        next_at: UnixTime(1_767_225_601),
+        created_at: UnixTime(1_767_225_600),
+    };
+    comes_back(&delivery).unwrap();
+    assert_eq!(stored(&delivery).2, Some(UnixTime(1_767_225_600 + 86_400)));
+    let due_at = |next_at| LogoutDelivery { next_at: UnixTime(next_at), ..delivery.clone() }.key();
+    assert!(due_at(9) < due_at(10) && due_at(10) < due_at(1 << 40), "in the order of time, not of digits");
 }
