@@ -22,7 +22,7 @@ pub use decide::{
     Asked, AuthorizeDecision, Facts, Hint, Issue, Step, consent_holds, decide, requested_scopes,
 };
 pub use error::{AUTHORIZE_ERRORS, AuthorizeError, AuthorizeErrorKind, PageError};
-pub use flow::{Answers, ConsentGiven, FLOW_LIFETIME, Flow, RESUME_WITHIN};
+pub use flow::{Answers, ConsentGiven, Destination, FLOW_LIFETIME, Flow, RESUME_WITHIN};
 pub use params::{AuthorizeParams, KNOWN};
 pub use response::{Delivery, Fields, ResponseMode, ResponseTarget, ResponseType};
 pub use validate::{Rejected, ValidRequest, validate};

@@ -55,9 +55,18 @@ pub struct TokenId([u8; 22]);
 impl TokenId {
     /// The `jti` of the access token that is issued at this moment.
     pub fn of_access_token(moment: &Moment) -> Self {
+        Self::labelled(moment, "access token jti")
+    }
+
+    /// The `jti` of the logout token that is sent at this moment.
+    pub fn of_logout_token(moment: &Moment) -> Self {
+        Self::labelled(moment, "logout token jti")
+    }
+
+    fn labelled(moment: &Moment, label: &str) -> Self {
         let mut text = [b'A'; 22];
         // 16 bytes are 22 characters, always: the length cannot be wrong.
-        let written = URL_SAFE_NO_PAD.encode_slice(moment.bytes::<16>("access token jti"), &mut text);
+        let written = URL_SAFE_NO_PAD.encode_slice(moment.bytes::<16>(label), &mut text);
         debug_assert_eq!(written, Ok(22));
         Self(text)
     }

@@ -1,7 +1,7 @@
 //! What the server says about itself (RFC 8414 §2; OpenID Connect Discovery 1.0 §3).
 //!
 //! Only what works is said. Left out on purpose:
-//! - `end_session_endpoint`, `introspection_endpoint`: not built.
+//! - `introspection_endpoint`: not built.
 //! - `token_endpoint_auth_signing_alg_values_supported`: only for methods that sign, and none is built.
 //! - `acr_values_supported`: no authentication context has a name here.
 
@@ -21,6 +21,8 @@ pub const AUTHORIZE_PATH: &str = "authorize";
 pub const USERINFO_PATH: &str = "userinfo";
 /// The revocation endpoint below an origin.
 pub const REVOCATION_PATH: &str = "oauth/revoke";
+/// The logout endpoint below an origin.
+pub const LOGOUT_PATH: &str = "oidc/logout";
 /// The token endpoint below an origin.
 pub const TOKEN_PATH: &str = "oauth/token";
 /// The key set below an origin.
@@ -54,6 +56,15 @@ enum Holds {
     Flag(bool),
     /// What the tenant chose.
     Setting(fn(&TenantSettings) -> bool),
+    /// What the server's operator switched on.
+    Switch(fn(Switches) -> bool),
+}
+
+/// What the operator of the server switched on, for all of its tenants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Switches {
+    /// Whether applications are told that a session ended.
+    pub backchannel_logout: bool,
 }
 
 /// In which documents a field stands.
@@ -107,19 +118,25 @@ const FIELDS: &[Field] = &[
     openid("claims_supported", Holds::Claims),
     openid("claims_parameter_supported", Holds::Flag(true)),
     openid("prompt_values_supported", Holds::Names(PROMPT_VALUES_SUPPORTED)),
+    //= OpenID Connect RP-Initiated Logout 1.0 §2.1
+    openid("end_session_endpoint", Holds::Address(LOGOUT_PATH)),
+    //= OpenID Connect Back-Channel Logout 1.0 §2.1
+    openid("backchannel_logout_supported", Holds::Switch(|switches| switches.backchannel_logout)),
+    openid("backchannel_logout_session_supported", Holds::Switch(|switches| switches.backchannel_logout)),
+    openid("frontchannel_logout_supported", Holds::Flag(false)),
     openid("request_parameter_supported", Holds::Flag(false)),
     // Left out it would mean true.
     openid("request_uri_parameter_supported", Holds::Flag(false)),
 ];
 
 /// The document at [`OPENID_CONFIGURATION_PATH`], in JSON. `issuer` is the origin that was asked.
-pub fn openid_configuration(origin: &Origin, settings: &TenantSettings) -> String {
-    to_json(&Document { origin, settings, is_openid: true })
+pub fn openid_configuration(origin: &Origin, settings: &TenantSettings, switches: Switches) -> String {
+    to_json(&Document { origin, settings, switches, is_openid: true })
 }
 
 /// The document at [`OAUTH_AUTHORIZATION_SERVER_PATH`], in JSON. `issuer` is the origin that was asked.
 pub fn oauth_authorization_server(origin: &Origin, settings: &TenantSettings) -> String {
-    to_json(&Document { origin, settings, is_openid: false })
+    to_json(&Document { origin, settings, switches: Switches::default(), is_openid: false })
 }
 
 fn to_json(document: &Document<'_>) -> String {
@@ -130,6 +147,7 @@ fn to_json(document: &Document<'_>) -> String {
 struct Document<'o> {
     origin: &'o Origin,
     settings: &'o TenantSettings,
+    switches: Switches,
     is_openid: bool,
 }
 
@@ -158,6 +176,7 @@ impl Serialize for Document<'_> {
                     members.serialize_entry(field.name, &names)?;
                 }
                 Holds::Setting(of) => members.serialize_entry(field.name, &of(self.settings))?,
+                Holds::Switch(of) => members.serialize_entry(field.name, &of(self.switches))?,
                 Holds::Flag(flag) => members.serialize_entry(field.name, &flag)?,
             }
         }

@@ -4,4 +4,6 @@ pub mod claims;
 pub mod claims_request;
 pub mod id_token;
 mod iso8601;
+pub mod logout;
+pub mod logout_token;
 pub mod userinfo;

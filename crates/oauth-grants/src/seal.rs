@@ -24,11 +24,20 @@ pub enum HandleKind {
     Flow,
     /// An access token for the userinfo endpoint alone.
     UserInfo,
+    /// A logout that a person is asked about.
+    Logout,
+    /// The forms of a person's own page.
+    OwnPage,
 }
 
 impl HandleKind {
     /// Each kind and its name, which is part of the key: it never changes.
-    pub const ALL: &'static [(Self, &'static str)] = &[(Self::Flow, "flow"), (Self::UserInfo, "userinfo")];
+    pub const ALL: &'static [(Self, &'static str)] = &[
+        (Self::Flow, "flow"),
+        (Self::UserInfo, "userinfo"),
+        (Self::Logout, "logout"),
+        (Self::OwnPage, "own page"),
+    ];
 
     /// Its name.
     pub fn name(self) -> &'static str {

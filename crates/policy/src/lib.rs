@@ -7,6 +7,7 @@ pub mod client_rules;
 pub mod consent;
 pub mod lifetime;
 pub mod lockout;
+pub mod logout;
 pub mod management_scope;
 pub mod offline_access;
 pub mod password;

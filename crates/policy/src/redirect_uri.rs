@@ -76,7 +76,7 @@ fn loopback(text: &str) -> Option<(&str, &str)> {
     (rest.is_empty() || rest.starts_with(['/', '?'])).then_some((host, rest))
 }
 
-fn has_one_label_for_the_wildcard(registered: &str, requested: &str) -> bool {
+pub(crate) fn has_one_label_for_the_wildcard(registered: &str, requested: &str) -> bool {
     // Checked again, because a restored or imported row may hold `https://*.com/`.
     let Some((before, behind)) = registered.split_once("*.") else { return false };
     let label = requested.strip_prefix(before).and_then(|rest| rest.split_once('.'));

@@ -40,12 +40,24 @@ impl Answers {
     }
 }
 
+/// Where a flow leads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Destination {
+    /// Back to the authorization endpoint, which answers a client.
+    #[default]
+    Authorization,
+    /// To a person's own page with us. There is no client, and no request.
+    OwnPage,
+}
+
 /// A flow. Its id is used up by the commit that answers the client.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Flow {
     /// Its own id.
     pub id: HandleId,
-    /// The request that is to be answered.
+    /// Where it leads.
+    pub destination: Destination,
+    /// The request that is to be answered. Empty where there is none.
     pub params: AuthorizeParams,
     /// The digest of the cookie of the browser in which it began, and where alone it goes on.
     pub browser: String,
@@ -72,6 +84,7 @@ impl Flow {
         let id = crate::generate::prefixed(moment, "flow_", 32);
         Ok(Self {
             id: HandleId::parse(&id)?,
+            destination: Destination::Authorization,
             params,
             browser,
             expires_at: UnixTime(moment.now.0.saturating_add(FLOW_LIFETIME)),
@@ -79,6 +92,15 @@ impl Flow {
             asked: None,
             answers: Answers::default(),
         })
+    }
+
+    /// A flow that leads to a person's own page.
+    ///
+    /// # Errors
+    /// None in practice: what is made fits the alphabet.
+    pub fn begin_to_own_page(browser: String, moment: &Moment) -> Result<Self, records::Invalid> {
+        let begun = Self::begin(AuthorizeParams::default(), browser, moment)?;
+        Ok(Self { destination: Destination::OwnPage, ..begun })
     }
 
     /// The flow as a page carries it, about this session if there is one.
@@ -125,6 +147,7 @@ impl Flow {
             login: self.answers.login.as_ref().map(SessionId::as_str),
             consent: consent.map(|given| (given.session.as_str(), given.accepted)),
             confirmed: self.answers.confirmed,
+            own: self.destination == Destination::OwnPage,
         };
         // Strings, numbers and flags: nothing that could fail to serialize.
         SecretBytes::new(serde_json::to_vec(&form).unwrap_or_default())
@@ -144,6 +167,7 @@ impl Flow {
         };
         Some(Self {
             id: HandleId::parse(&form.id).ok()?,
+            destination: if form.own { Destination::OwnPage } else { Destination::Authorization },
             params: AuthorizeParams::of_entries(
                 form.request.iter().map(|(name, value)| (name.as_str(), value.as_str())),
             )?,
@@ -173,6 +197,8 @@ struct Form<'f> {
     login: Option<&'f str>,
     consent: Option<(&'f str, bool)>,
     confirmed: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    own: bool,
 }
 
 #[derive(Deserialize)]
@@ -187,6 +213,8 @@ struct OwnedForm {
     login: Option<String>,
     consent: Option<(String, bool)>,
     confirmed: Option<bool>,
+    #[serde(default)]
+    own: bool,
 }
 
 /// What of the optional scopes the person left out and is not asked for again.

@@ -8,8 +8,11 @@ use crate::{Params, TokenError, TokenRequest};
 fn documents() -> [Value; 2] {
     let origin = Origin::parse("https://auth.example.com").unwrap();
     let settings = TenantSettings::default();
-    [oauth_authorization_server(&origin, &settings), openid_configuration(&origin, &settings)]
-        .map(|text| serde_json::from_str(&text).unwrap())
+    [
+        oauth_authorization_server(&origin, &settings),
+        openid_configuration(&origin, &settings, Switches::default()),
+    ]
+    .map(|text| serde_json::from_str(&text).unwrap())
 }
 
 #[test]
@@ -53,6 +56,10 @@ fn the_documents_say_what_works_and_nothing_else() {
         ],
         "claims_parameter_supported": true,
         "prompt_values_supported": ["none", "login", "consent", "select_account"],
+        "end_session_endpoint": "https://auth.example.com/oidc/logout",
+        "backchannel_logout_supported": false,
+        "backchannel_logout_session_supported": false,
+        "frontchannel_logout_supported": false,
         "request_parameter_supported": false,
         "request_uri_parameter_supported": false,
     });
@@ -66,9 +73,10 @@ fn kd_01_the_issuer_is_the_origin_and_every_address_is_below_it() {
     for text in ["https://auth.example.com", "http://localhost:8080/", "https://localhost:8443"] {
         let origin = Origin::parse(text).unwrap();
         let settings = TenantSettings::default();
-        for document in
-            [openid_configuration(&origin, &settings), oauth_authorization_server(&origin, &settings)]
-        {
+        for document in [
+            openid_configuration(&origin, &settings, Switches::default()),
+            oauth_authorization_server(&origin, &settings),
+        ] {
             let document: Value = serde_json::from_str(&document).unwrap();
             assert_eq!(document["issuer"], origin.issuer());
             for (name, value) in document.as_object().unwrap() {
@@ -134,8 +142,10 @@ fn rfc9207_03_the_iss_parameter_is_advertised_where_the_tenant_sends_it() {
             authorization_response_iss_parameter_supported: sends,
             ..TenantSettings::default()
         };
-        for text in [oauth_authorization_server(&origin, &settings), openid_configuration(&origin, &settings)]
-        {
+        for text in [
+            oauth_authorization_server(&origin, &settings),
+            openid_configuration(&origin, &settings, Switches::default()),
+        ] {
             let document: Value = serde_json::from_str(&text).unwrap();
             assert_eq!(document["authorization_response_iss_parameter_supported"], sends);
         }
@@ -159,4 +169,17 @@ fn fields_are_distinct() {
     for (position, field) in FIELDS.iter().enumerate() {
         assert!(FIELDS.iter().skip(position + 1).all(|other| other.name != field.name), "{}", field.name);
     }
+}
+
+//= OpenID Connect Back-Channel Logout 1.0 §2.1
+#[test]
+fn back_channel_logout_is_advertised_where_it_is_switched_on() {
+    let origin = Origin::parse("https://auth.example.com").unwrap();
+    let switches = Switches { backchannel_logout: true };
+    let text = openid_configuration(&origin, &TenantSettings::default(), switches);
+    let document: Value = serde_json::from_str(&text).unwrap();
+    for name in ["backchannel_logout_supported", "backchannel_logout_session_supported"] {
+        assert_eq!(document[name], true, "{name}");
+    }
+    assert_eq!(document["frontchannel_logout_supported"], false);
 }
