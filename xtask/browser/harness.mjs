@@ -15,7 +15,7 @@ export const USER = 'user@example.com'
 export const PASSWORD = 'Correct-Horse-9'
 export const CALLBACK = 'http://localhost:3000/callback'
 export const SECOND_CALLBACK = 'http://127.0.0.1:9999/cb'
-const PATIENCE = 15_000
+const PATIENCE = 30_000
 
 /** One line on standard output for each case. A failure does not keep the next cases from running. */
 export class Cases {

@@ -43,9 +43,11 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let chromium = install::chromium()?;
     let binary = server::build()?;
     let scratch = Scratch::new("browser")?;
-    let pictures = tools_dir().join("pictures");
-    if let Err(error) = std::fs::create_dir_all(&pictures) {
-        return failed(format!("{}: {error}", pictures.display()));
+    let (pictures, temporary) = (tools_dir().join("pictures"), scratch.path("tmp"));
+    for folder in [&pictures, &temporary] {
+        if let Err(error) = std::fs::create_dir_all(folder) {
+            return failed(format!("{}: {error}", folder.display()));
+        }
     }
     let mut suite = Suite::of("browser");
     let stories = STORIES.iter().filter(|story| story.in_smoke || !smoke);
@@ -62,6 +64,8 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         });
         let mut command = Command::new("node");
         command.arg(folder.join(story.program)).env("NODE_EXTRA_CA_CERTS", authd.ca_file()?);
+        // Profiles go with the rest, even where a program is killed.
+        command.env("TMPDIR", &temporary);
         suite.program(story.name, &mut command, &question, &scratch.path(&format!("{at}.log")), PATIENCE);
         authd.stop()?;
     }

@@ -1,7 +1,7 @@
 //! Rotations a second of the whole server on SQLite, every one durable, and the processor time of each.
 //!
 //! `cargo bench -p testkit --bench refresh`. The sockets are left out: requests are handed to the server in process.
-#![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a benchmark stops at the first surprise")]
 
 use std::sync::Arc;
 use std::time::Instant;
