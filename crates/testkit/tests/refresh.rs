@@ -2,7 +2,12 @@
 //!
 //! `AUTHD_REFRESH_ROUNDS` says how often a thousand clients race (by default 3 times on each backend),
 //! `AUTHD_REFRESH_ROTATIONS` how many rotations lose a third of their answers (2,000).
-#![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
