@@ -8,8 +8,13 @@ use serde_json::{Value, json};
 
 use crate::forge;
 use crate::install;
+use crate::people;
 use crate::process::{Failure, Scratch, failed, output, spelled};
 use crate::server::{self, Authd};
+use crate::suite::Suite;
+
+/// Where their programs are.
+const FOLDER: &str = "xtask/clients";
 
 const API: &str = GEOCODING.identifier;
 const CLIENT: &str = "geocoding-worker";
@@ -91,28 +96,6 @@ fn exchange(command: &mut Command, input: &str) -> Result<String, Failure> {
     }
 }
 
-/// The cases that ran, each printed as it ends.
-#[derive(Default)]
-struct Suite {
-    passed: usize,
-    failed: Vec<String>,
-}
-
-impl Suite {
-    fn case(&mut self, name: &str, check: impl FnOnce() -> Result<(), Failure>) {
-        match check() {
-            Ok(()) => {
-                println!("test clients::{name} ... ok");
-                self.passed += 1;
-            }
-            Err(why) => {
-                println!("test clients::{name} ... FAILED\n    {why}");
-                self.failed.push(name.to_owned());
-            }
-        }
-    }
-}
-
 /// An API made for the suite: an algorithm and a dialect.
 struct Api {
     name: &'static str,
@@ -170,20 +153,22 @@ const APIS: &[Api] = &[
     },
 ];
 
-/// Runs the suite.
+/// Runs the suite: everything, or with `--smoke` what a contributor must pass.
 pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
-    if !arguments.is_empty() {
-        return Err(Failure::Usage("takes no arguments".to_owned()));
-    }
-    let asker = Asker { python: install::pyjwt()?, folder: install::jose()? };
+    let smoke = match arguments {
+        [] => false,
+        [flag] if flag == "--smoke" => true,
+        _ => return Err(Failure::Usage("takes nothing or --smoke".to_owned())),
+    };
+    let asker = Asker { python: install::python_clients()?, folder: install::npm(FOLDER)? };
     install::curl()?;
     let binary = server::build()?;
     let scratch = Scratch::new("clients")?;
-    let mut suite = Suite::default();
-    let outcome = cases(&mut suite, &asker, &binary, &scratch);
-    println!("\n{} passed, {} failed", suite.passed, suite.failed.len());
-    outcome?;
-    if suite.failed.is_empty() { Ok(()) } else { failed(format!("clients: {}", suite.failed.join(", "))) }
+    let mut suite = Suite::of("clients");
+    let outcome = cases(&mut suite, &asker, &binary, &scratch)
+        .and_then(|()| people::cases(&mut suite, &asker.python, &asker.folder, &binary, &scratch, smoke));
+    let ended = suite.end();
+    outcome.and(ended)
 }
 
 /// Every case. The server is stopped, started and killed on the way, always on the same ports and data.
@@ -487,17 +472,4 @@ fn create(authd: &Authd, api: &Api) -> Result<Option<String>, Failure> {
 fn grant(authd: &Authd, audience: &str, scope: &str) -> Result<(), Failure> {
     let words = ["grants", "create", "--client-id", CLIENT, "--audience", audience, "--scopes", scope];
     output(&mut authd.command(&words)).map(drop)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_case_is_counted_and_named() {
-        let mut suite = Suite::default();
-        suite.case("good", || Ok(()));
-        suite.case("bad", || failed("it broke"));
-        assert_eq!((suite.passed, suite.failed), (1, vec!["bad".to_owned()]));
-    }
 }

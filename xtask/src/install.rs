@@ -19,6 +19,9 @@ const NODE: Program = Program { name: "node", probe: "--version", package: "node
 const CURL: Program = Program { name: "curl", probe: "--version", package: "curl" };
 const NPM: Program = Program { name: "npm", probe: "--version", package: "npm" };
 
+/// The names under which a Chromium is installed, the package of Debian's first.
+const CHROMIUM: &[&str] = &["chromium", "chromium-browser", "google-chrome"];
+
 /// The pinned libraries of the clients suite.
 const REQUIREMENTS: &str = "xtask/clients/requirements.txt";
 
@@ -97,18 +100,18 @@ pub(crate) fn python_packages(stamp: &str, arguments: &[&str], content: &str) ->
     }
 }
 
-/// PyJWT and what it needs, as pinned: returns the interpreter that has it.
-pub(crate) fn pyjwt() -> Result<PathBuf, Failure> {
+/// PyJWT, Authlib and what they need, as pinned: returns the interpreter that has them.
+pub(crate) fn python_clients() -> Result<PathBuf, Failure> {
     let pinned = text_of(&root().join(REQUIREMENTS))?;
     python_packages("clients", &["--requirement", REQUIREMENTS], &pinned)
 }
 
-/// npm's `jose`, as locked: returns the folder that has `node_modules`.
+/// What a folder's lock file names from npm: returns the folder, which then has `node_modules`.
 ///
 /// The lock file has digests but no download addresses, so npm asks whichever registry it is set up for.
-pub(crate) fn jose() -> Result<PathBuf, Failure> {
+pub(crate) fn npm(folder: &str) -> Result<PathBuf, Failure> {
     programs(&[&NODE, &NPM])?;
-    let folder = root().join("xtask/clients");
+    let folder = root().join(folder);
     let locked = text_of(&folder.join("package-lock.json"))?;
     let stamp = folder.join("node_modules/.installed");
     if std::fs::read_to_string(&stamp).is_ok_and(|have| have == locked) {
@@ -121,6 +124,28 @@ pub(crate) fn jose() -> Result<PathBuf, Failure> {
         Ok(()) => Ok(folder),
         Err(error) => failed(format!("{}: {error}", stamp.display())),
     }
+}
+
+/// The path of a Chromium: the one that `AUTHD_CHROMIUM` names, one that is installed, or Debian's.
+pub(crate) fn chromium() -> Result<PathBuf, Failure> {
+    if let Some(path) = std::env::var_os("AUTHD_CHROMIUM") {
+        return Ok(PathBuf::from(path));
+    }
+    let installed = || CHROMIUM.iter().find_map(|name| on_path(name));
+    if let Some(path) = installed() {
+        return Ok(path);
+    }
+    let advice =
+        "the pages are tried in Chromium: install it, or name one with AUTHD_CHROMIUM=/path/to/chromium";
+    if let Err(why) = debian_packages(&["chromium"]) {
+        return failed(format!("{advice} ({why})"));
+    }
+    installed().map_or_else(|| failed(advice), Ok)
+}
+
+fn on_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
 /// Makes sure that `curl` can be run.
@@ -147,15 +172,17 @@ mod tests {
     }
 
     #[test]
-    fn the_npm_lock_has_digests_and_no_addresses() {
-        let text = text_of(&root().join("xtask/clients/package-lock.json")).unwrap();
-        let lock: serde_json::Value = serde_json::from_str(&text).unwrap();
-        for (name, package) in lock["packages"].as_object().unwrap() {
-            assert!(package.get("resolved").is_none(), "{name}");
-            assert!(
-                name.is_empty() || package["integrity"].as_str().unwrap().starts_with("sha512-"),
-                "{name}"
-            );
+    fn every_npm_lock_has_digests_and_no_addresses() {
+        for folder in ["browser", "clients"] {
+            let text = text_of(&root().join("xtask").join(folder).join("package-lock.json")).unwrap();
+            let lock: serde_json::Value = serde_json::from_str(&text).unwrap();
+            for (name, package) in lock["packages"].as_object().unwrap() {
+                assert!(package.get("resolved").is_none(), "{name}");
+                assert!(
+                    name.is_empty() || package["integrity"].as_str().unwrap().starts_with("sha512-"),
+                    "{name}"
+                );
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The project's own tasks: `cargo xtask TASK`.
 
 mod bench;
+mod browser;
 mod ci;
 mod clients;
 mod demo;
@@ -10,11 +11,13 @@ mod fuzz;
 mod install;
 mod layers;
 mod loopback;
+mod people;
 mod process;
 mod server;
 mod sources;
 mod standards;
 mod steps;
+mod suite;
 mod test;
 mod tidy;
 
@@ -70,8 +73,9 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "clients",
-        arguments: "",
-        does: "starts the real authd and checks its tokens with PyJWT, jose and curl",
+        arguments: "[--smoke]",
+        does: "starts the real authd: its tokens are checked with PyJWT, jose and curl, and people log in to \
+               applications made with oauth4webapi, openid-client, Authlib and openidconnect",
         run: clients::run,
     },
     Task {
@@ -89,9 +93,9 @@ const TASKS: &[Task] = &[
     },
     Task {
         name: "browser",
-        arguments: "",
-        does: "the pages in a real browser: not built yet",
-        run: not_built,
+        arguments: "[--smoke]",
+        does: "the pages in Chromium, with scripts and without, and Auth0's browser libraries; takes pictures",
+        run: browser::run,
     },
     Task {
         name: "crash",

@@ -1,7 +1,7 @@
 //! Child processes: commands that must succeed, and servers that are stopped when their owner leaves.
 
 use std::fmt;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -110,12 +110,33 @@ pub(crate) struct Running {
 impl Running {
     /// Starts a server. What it writes to standard error goes to the file `log`.
     pub(crate) fn start(name: &'static str, command: &mut Command, log: &Path) -> Result<Self, Failure> {
+        command.stdin(Stdio::null());
+        Self::spawn(name, command, log)
+    }
+
+    /// Starts a program that reads this text to its end.
+    pub(crate) fn ask(
+        name: &'static str,
+        command: &mut Command,
+        log: &Path,
+        input: &str,
+    ) -> Result<Self, Failure> {
+        command.stdin(Stdio::piped());
+        let mut running = Self::spawn(name, command, log)?;
+        if let Some(mut stdin) = running.child.stdin.take() {
+            // A program that does not read what it is asked says so by what it prints.
+            let _it_may_have_ended = stdin.write_all(input.as_bytes()).and_then(|()| stdin.write_all(b"\n"));
+        }
+        Ok(running)
+    }
+
+    fn spawn(name: &'static str, command: &mut Command, log: &Path) -> Result<Self, Failure> {
         let words = spelled(command);
         let file = match std::fs::OpenOptions::new().create(true).append(true).open(log) {
             Ok(file) => file,
             Err(error) => return failed(format!("{}: {error}", log.display())),
         };
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(file);
+        command.stdout(Stdio::piped()).stderr(file);
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) => return failed(format!("`{words}` could not start: {error}")),
@@ -146,17 +167,22 @@ impl Running {
     }
 
     /// Asks the server to stop (SIGTERM), and returns how it ended.
-    pub(crate) fn stop(mut self) -> Result<ExitStatus, Failure> {
+    pub(crate) fn stop(self) -> Result<ExitStatus, Failure> {
         // The standard library cannot send SIGTERM.
         output(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        self.ended(Duration::from_secs(20))
+    }
+
+    /// Waits for a program that is about to end, and returns how it ended.
+    pub(crate) fn ended(mut self, patience: Duration) -> Result<ExitStatus, Failure> {
         let asked = Instant::now();
         loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => return Ok(status),
-                Ok(None) if asked.elapsed() < Duration::from_secs(20) => {
+                Ok(None) if asked.elapsed() < patience => {
                     std::thread::sleep(Duration::from_millis(10));
                 }
-                Ok(None) => return failed(format!("{} did not stop in 20 s after SIGTERM", self.name)),
+                Ok(None) => return failed(format!("{} did not end in {patience:?}", self.name)),
                 Err(error) => return failed(format!("{}: {error}", self.name)),
             }
         }

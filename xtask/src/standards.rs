@@ -10,6 +10,20 @@ const PAGE: &str = "docs/standards.md";
 /// The marker of an annotation.
 const MARK: &str = "//= ";
 
+/// The kinds of known attacks: see docs/threat-model.md. Other letters before a number are none.
+const ATTACKS: &[&str] = &[
+    "AZ", "CA", "CC", "CG", "DA", "DP", "DR", "DV", "HT", "IR", "JR", "JW", "KD", "LC", "LO", "MT", "PR",
+    "RT", "RU", "TK", "TX", "UI",
+];
+
+/// Short names of standards and the ones that they are listed by.
+const SPELLINGS: &[(&str, &str)] = &[
+    ("OIDC Core", "OpenID Connect Core 1.0"),
+    ("OpenID Connect Core", "OpenID Connect Core 1.0"),
+    ("OIDC Discovery", "OpenID Connect Discovery 1.0"),
+    ("OpenID Connect Discovery", "OpenID Connect Discovery 1.0"),
+];
+
 /// What a requirement comes from, in the order of the page.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Source {
@@ -102,17 +116,58 @@ fn annotations(files: &[SourceFile]) -> (BTreeMap<Requirement, Places>, Vec<Stri
                 }
             }
         }
+        if !file.is_test() {
+            for threat in lines.first().iter().flat_map(|caption| threats_of_caption(caption)) {
+                places.entry(threat).or_default().code.insert(file.path.clone());
+            }
+        }
+        for name in lines.iter().skip(code).filter_map(|line| function_name(line)) {
+            for threat in threats_of_test(&name) {
+                places.entry(threat).or_default().tests.insert((file.path.clone(), name.clone()));
+            }
+        }
     }
     (places, unreadable)
 }
 
+/// A known attack by its letters and number, if these can be one's.
+fn threat(letters: &str, number: &str) -> Option<Requirement> {
+    let good = ATTACKS.contains(&letters) && number.len() == 2 && number.chars().all(|c| c.is_ascii_digit());
+    if good { requirement(Source::Threat(letters.to_owned()), number) } else { None }
+}
+
+/// The attacks that a test is named after: `az_23_lc_16_no_text_leaves_its_place` is about AZ-23 and LC-16.
+fn threats_of_test(name: &str) -> Vec<Requirement> {
+    let parts: Vec<&str> = name.split('_').collect();
+    let pairs = parts.chunks_exact(2).map_while(|pair| match pair {
+        [letters, number] if letters.chars().all(|c| c.is_ascii_lowercase()) => {
+            threat(&letters.to_ascii_uppercase(), number)
+        }
+        _ => None,
+    });
+    pairs.collect()
+}
+
+/// The attacks that a file's caption says it is about: `(RFC 6454 §7; threats LC-01, LC-02)`.
+fn threats_of_caption(caption: &str) -> Vec<Requirement> {
+    let inside = caption.rsplit_once('(').map_or("", |(_, inside)| inside);
+    let words = inside.split([' ', ',', ';', ')', '.']);
+    words
+        .filter_map(|word| word.split_once('-'))
+        .filter_map(|(letters, number)| threat(letters, number))
+        .collect()
+}
+
+/// The name of the function that a line begins.
+fn function_name(line: &str) -> Option<String> {
+    let line = line.trim_start();
+    let rest = line.strip_prefix("fn ").or_else(|| line.strip_prefix("async fn "))?;
+    rest.split(['(', '<']).next().map(str::to_owned)
+}
+
 /// The name of the test that an annotation stands above or in.
 fn test_around(lines: &[&str], at: usize) -> String {
-    let name = |line: &str| {
-        let line = line.trim_start();
-        let rest = line.strip_prefix("fn ").or_else(|| line.strip_prefix("async fn "))?;
-        rest.split(['(', '<']).next().map(str::to_owned)
-    };
+    let name = function_name;
     let above = lines.iter().skip(at + 1).take_while(|line| {
         let line = line.trim_start();
         line.starts_with("//") || line.starts_with("#[") || name(line).is_some()
@@ -137,13 +192,9 @@ fn parse(text: &str) -> Option<Vec<Requirement>> {
             };
             found.push(requirement(source, section)?);
         } else if let Some((letters, number)) = part.split(' ').next().and_then(|word| word.split_once('-')) {
-            let threat = letters.len() >= 2 && letters.chars().all(|c| c.is_ascii_uppercase());
-            if !threat || !number.chars().all(|c| c.is_ascii_digit()) {
-                return None;
-            }
-            found.push(requirement(Source::Threat(letters.to_owned()), number)?);
+            found.push(threat(letters, number)?);
         } else {
-            let source = source_of(part)?;
+            let source = source_of(part.split(" (").next()?)?;
             found.push(Requirement { source, section: (Vec::new(), String::new()) });
         }
     }
@@ -156,7 +207,8 @@ fn source_of(name: &str) -> Option<Source> {
         return number.split_whitespace().next()?.parse().ok().map(Source::Rfc);
     }
     let known = name.chars().next().is_some_and(char::is_alphabetic);
-    known.then(|| Source::Other(name.to_owned()))
+    let spelled = SPELLINGS.iter().find(|(short, _)| *short == name).map_or(name, |(_, full)| full);
+    known.then(|| Source::Other(spelled.to_owned()))
 }
 
 fn requirement(source: Source, section: &str) -> Option<Requirement> {
@@ -186,13 +238,26 @@ fn captions(files: &[SourceFile]) -> BTreeMap<Source, BTreeSet<String>> {
 }
 
 fn page(places: &BTreeMap<Requirement, Places>, captions: &BTreeMap<Source, BTreeSet<String>>) -> String {
-    let tested = places.values().filter(|places| !places.tests.is_empty()).count();
+    let is_threat = |requirement: &Requirement| matches!(requirement.source, Source::Threat(_));
+    let count = |threats: bool, tested: bool| {
+        let counted = places.iter().filter(|(requirement, places)| {
+            is_threat(requirement) == threats && (!tested || !places.tests.is_empty())
+        });
+        counted.count()
+    };
     let mut text = String::from(
         "# Standards\n\n\
-         Made by `cargo xtask standards` from the annotations in the code and from the files' captions; \
+         Made by `cargo xtask standards` from the annotations in the code, the files' captions and the names of tests; \
          do not edit by hand.\n\n",
     );
-    text.push_str(&format!("{} requirements are annotated; {tested} of them name a test.\n", places.len()));
+    text.push_str(&format!(
+        "{} requirements of standards are annotated; {} of them name a test. {} known attacks are named; {} of them \
+         by a test.\n",
+        count(false, false),
+        count(false, true),
+        count(true, false),
+        count(true, true)
+    ));
     let sources: BTreeSet<&Source> =
         places.keys().map(|requirement| &requirement.source).chain(captions.keys()).collect();
     for source in sources {
@@ -242,10 +307,18 @@ mod tests {
             ("RFC 6750 §3, §3.1", vec!["RFC 6750 3", "RFC 6750 3.1"]),
             ("RFC 7515 §5.2 (duplicates are refused)", vec!["RFC 7515 5.2"]),
             ("RFC 9110 §11.6.1: one challenge", vec!["RFC 9110 11.6.1"]),
-            ("OIDC Core §3.1.3.7", vec!["OIDC Core 3.1.3.7"]),
+            ("OIDC Core §3.1.3.7", vec!["OpenID Connect Core 1.0 3.1.3.7"]),
+            (
+                "OpenID Connect Core 1.0 §5.3.1, §5.3.2",
+                vec!["OpenID Connect Core 1.0 5.3.1", "OpenID Connect Core 1.0 5.3.2"],
+            ),
+            ("RFC 7636 §4.6; RFC 9700 §2.1.1", vec!["RFC 7636 4.6", "RFC 9700 2.1.1"]),
+            ("RFC 9207 §2.4", vec!["RFC 9207 2.4"]),
+            ("RFC 8707 §2.2", vec!["RFC 8707 2.2"]),
             ("JW-20, UI-06", vec!["Attacks JW 20", "Attacks UI 06"]),
             ("RFC 9068 §5; JW-20", vec!["RFC 9068 5", "Attacks JW 20"]),
             ("RFC 7638", vec!["RFC 7638 "]),
+            ("NIST SP 800-38D (test case 14: AES-256, one zero block)", vec!["NIST SP 800-38D "]),
             ("RFC 5869 Appendix A.1", vec!["RFC 5869 A.1"]),
         ] {
             assert_eq!(titles(text), expected, "{text}");
@@ -275,9 +348,25 @@ mod tests {
                 "| 2.10 | [a/b.rs](../crates/a/src/b.rs) | – |"
             ]
         );
-        assert!(page.contains("3 requirements are annotated; 2 of them name a test."), "{page}");
+        assert!(page.contains("2 requirements of standards are annotated; 1 of them name a test."), "{page}");
+        assert!(page.contains("1 known attacks are named; 1 of them by a test."), "{page}");
         assert!(page.contains("## RFC 9110\n\nFiles about it: [a/b.rs]"), "{page}");
         assert!(page.contains("## Attacks UI"), "{page}");
+    }
+
+    #[test]
+    fn attacks_are_counted_from_the_names_of_tests_and_from_captions() {
+        let text = "//! Cookies (RFC 6265; threats LC-03, LC-21).\n//! More (AZ-99).\nfn az_01_not_a_test() {}\n\
+                    #[cfg(test)]\nmod tests {\n    #[test]\n    fn lc_03_az_49_b() {}\n    async fn lc_04() {}\n    \
+                    fn in_60_seconds() {}\n    fn a_1_b() {}\n}\n";
+        let files = [SourceFile { path: "crates/a/src/b.rs".into(), text: text.into() }];
+        let found: Vec<String> = annotations(&files)
+            .0
+            .into_iter()
+            .map(|(r, p)| format!("{} {} {} {}", r.source.title(), r.section.1, p.code.len(), p.tests.len()))
+            .collect();
+        let expected = ["Attacks AZ 49 0 1", "Attacks LC 03 1 1", "Attacks LC 04 0 1", "Attacks LC 21 1 0"];
+        assert_eq!(found, expected);
     }
 
     #[test]

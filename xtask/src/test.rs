@@ -2,7 +2,7 @@
 
 use crate::process::{Failure, cargo, run as command};
 use crate::steps::Steps;
-use crate::{clients, demo};
+use crate::{browser, clients, demo};
 
 /// A library, tested alone: what it imports must be enough for it.
 struct Library {
@@ -53,7 +53,9 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
         // Checked, not built: a bench is linked with the slow settings of the release profile.
         command(cargo().args(["check", "--quiet", "--workspace", "--benches"]))
     })?;
-    steps.step("other people's clients", || clients::run(&[]))?;
+    let smoke = ["--smoke".to_owned()];
+    steps.step("other people's clients", || clients::run(&smoke))?;
+    steps.step("pages in a browser", || browser::run(&smoke))?;
     steps.step("demo", || demo::run(&[]))?;
     // The summary comes first, so that cargo's closing lines end the output.
     println!("{}\n\n=== test: the whole server's tests", steps.summary());

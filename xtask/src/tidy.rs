@@ -86,7 +86,7 @@ fn check(file: &SourceFile, exists: &dyn Fn(&str) -> bool) -> Vec<String> {
     if path.ends_with(".md") && path != "docs/standards.md" {
         found.extend(links(file, exists));
     }
-    if path != "Cargo.lock" && path != "fuzz/Cargo.lock" {
+    if !path.ends_with("Cargo.lock") {
         for (number, line) in numbered(&file.text) {
             for host in REGISTRIES.iter().filter(|host| line.contains(*host)) {
                 found.push(format!("{path}:{number}: names the registry host {host}"));

@@ -59,6 +59,8 @@ fn loaded(signing_algorithm: SigningAlgorithm) -> Loaded {
             allowed_logout_urls: vec![],
             refresh_token_rotation: RotationType::Rotating,
             refresh_token_leeway: Lifetime(0),
+            refresh_token_lifetime: None,
+            refresh_token_idle_lifetime: None,
             id_token_algorithm: SigningAlgorithm::Rs256,
             id_token_lifetime: Lifetime(36_000),
             id_token_secret: None,

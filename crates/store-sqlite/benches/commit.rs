@@ -55,7 +55,8 @@ async fn rotations(database: &Sqlite, at_once: u64, time: Duration) -> Figures {
                 while started.elapsed() < time {
                     number = (number + at_once * 7919) % (ROWS / at_once * at_once);
                     let operation = put(number, Expect::Absent);
-                    let row = database.get(&space, Kind::RefreshFamily, &operation.key).await.unwrap().unwrap();
+                    let row =
+                        database.get(&space, Kind::RefreshFamily, &operation.key).await.unwrap().unwrap();
                     let operation = Operation { expect: Expect::Version(row.version), ..operation };
                     let began = Instant::now();
                     database.commit(&space, vec![operation]).await.unwrap();

@@ -271,7 +271,11 @@ async fn commits_that_wait_become_one_transaction_and_a_conflict_fails_alone() {
     for (number, outcome) in outcomes.iter().enumerate() {
         let loses = number % 10 == 3 && number != 3;
         assert_eq!(*outcome, if loses { Err(CommitError::Conflict) } else { Ok(()) }, "commit {number}");
-        assert_eq!(has(&database, Kind::RefreshFamily, &format!("row{number}")).await, !loses, "commit {number}");
+        assert_eq!(
+            has(&database, Kind::RefreshFamily, &format!("row{number}")).await,
+            !loses,
+            "commit {number}"
+        );
     }
     let transactions = after.transactions - before.transactions;
     assert!((1..=3).contains(&transactions), "{transactions} transactions for 128 commits");
@@ -289,7 +293,12 @@ async fn a_commit_that_breaks_its_statement_fails_alone() {
     Connection::open(&path).unwrap().execute_batch(trap).unwrap();
     let names = ["a", "b", "bad", "c", "d"];
     let commits = names
-        .map(|name| vec![put(Kind::RefreshFamily, &format!("with-{name}"), None), put(Kind::RefreshFamily, name, None)])
+        .map(|name| {
+            vec![
+                put(Kind::RefreshFamily, &format!("with-{name}"), None),
+                put(Kind::RefreshFamily, name, None),
+            ]
+        })
         .to_vec();
     let outcomes = together(&path, &database, commits).await;
     for (name, outcome) in names.iter().zip(outcomes) {

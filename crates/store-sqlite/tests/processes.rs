@@ -133,7 +133,8 @@ fn killing_a_writer_loses_nothing() {
         }
         for (family, name) in &families {
             // The last that was acknowledged, or a later one whose acknowledgement the kill came before.
-            let row = database.get(&space(), Kind::RefreshFamily, &Key::of(&[family])).await.unwrap().unwrap();
+            let row =
+                database.get(&space(), Kind::RefreshFamily, &Key::of(&[family])).await.unwrap().unwrap();
             let last = row.body.split('"').nth(3).unwrap().to_owned();
             let number =
                 |name: &str| -> Vec<u64> { name.split('-').map(|part| part.parse().unwrap()).collect() };
@@ -206,13 +207,16 @@ async fn filler(path: &str) {
     let mut refused = 0;
     for number in 0..2000 {
         let name = format!("row{number}");
-        match database.commit(&space(), vec![put(Kind::RefreshFamily, &name, &filling, Expect::Absent)]).await {
+        match database.commit(&space(), vec![put(Kind::RefreshFamily, &name, &filling, Expect::Absent)]).await
+        {
             Ok(()) => note(&format!("{name} ok")),
             Err(CommitError::Unavailable(why)) => {
                 note(&format!("{name} refused: {why}"));
                 refused += 1;
                 // Reads are still answered.
-                assert!(database.get(&space(), Kind::RefreshFamily, &Key::of(&["row0"])).await.unwrap().is_some());
+                assert!(
+                    database.get(&space(), Kind::RefreshFamily, &Key::of(&["row0"])).await.unwrap().is_some()
+                );
             }
             Err(error) => panic!("{error}"),
         }

@@ -46,6 +46,43 @@ async fn cg_01_cg_03_a_code_is_good_once_and_for_a_minute() {
 }
 
 #[tokio::test]
+async fn cg_01_a_second_use_ends_the_refresh_token_that_came_of_the_first() {
+    on_both(async |world| {
+        world.change_api("first", "https://api.example/", |api| api.allow_offline_access = true).await;
+        let more = [("response_type", "code"), ("scope", "openid read offline_access")];
+        for client in ["spa", "web"] {
+            let secret = World::secret("first");
+            let secret = if client == "spa" { "" } else { &secret };
+            let refresh = async |token: &str| {
+                let form = [
+                    ("grant_type", "refresh_token"),
+                    ("client_id", client),
+                    ("refresh_token", token),
+                    ("client_secret", secret),
+                ];
+                let sent: Vec<_> = form.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+                world.post("first", "/oauth/token").form(&sent).send().await
+            };
+            let code = Browser::at(&world, "first").obtain(client, &more).await.field("code");
+            let tokens = world.redeem("first", client, &code, &[]).await.json();
+            let fresh = refresh(tokens["refresh_token"].as_str().unwrap_or_default()).await;
+            fresh.access_token();
+            // Somebody else's attempt at the code ends nothing.
+            let foreign = [("redirect_uri", callback_of(client))];
+            let foreign: Vec<_> = foreign.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            is_refused(&world.redeem("first", "partner", &code, &foreign).await, "another client's");
+            let next = fresh.json()["refresh_token"].as_str().unwrap_or_default().to_owned();
+            let next = refresh(&next).await;
+            next.access_token();
+            is_refused(&world.redeem("first", client, &code, &[]).await, "a second use");
+            let last = next.json()["refresh_token"].as_str().unwrap_or_default().to_owned();
+            is_refused(&refresh(&last).await, "ended");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn cg_04_to_cg_12_whatever_is_refused_the_code_is_still_its_owners() {
     on_both(async |world| {
         let other = NewClient::of_type(ApplicationType::SinglePage, "Another page");

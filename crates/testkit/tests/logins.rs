@@ -401,3 +401,47 @@ async fn lc_18_however_often_an_answer_is_sent_there_is_one_code() {
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_tabs_of_one_session_renew_at_once() {
+    for on in [On::Memory, On::Sqlite] {
+        let world = Arc::new(World::with_people(on).await);
+        let mut browser = Browser::at(&world, "first");
+        for client in ["spa", "web"] {
+            browser.obtain(client, &[("response_type", "code")]).await.field("code");
+        }
+        // Long enough that the session's next use is written down.
+        world.moments().advance(86_400);
+        let cookies: Vec<_> = browser.cookies().iter().map(|c| format!("{}={}", c.name, c.value)).collect();
+        let cookies = cookies.join("; ");
+        let mut tabs = JoinSet::new();
+        for number in 0..60 {
+            let (world, cookies) = (Arc::clone(&world), cookies.clone());
+            tabs.spawn(async move {
+                let client = if number % 2 == 0 { "spa" } else { "web" };
+                let path = format!(
+                    "/authorize?client_id={client}&response_type=code&prompt=none&scope=read&state=s\
+                     &audience=https%3A%2F%2Fapi.example%2F&code_challenge={}&code_challenge_method=S256",
+                    testkit::CHALLENGE
+                );
+                world.get("first", &path).header(header::COOKIE, &cookies).send().await
+            });
+        }
+        let mut codes = std::collections::HashSet::new();
+        for reply in tabs.join_all().await {
+            let to = reply.header(header::LOCATION).to_owned();
+            assert!(to.contains("?code="), "{on:?} {} {to} {}", reply.status, reply.text());
+            assert!(codes.insert(to), "each its own");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn one_person_logs_in_in_many_browsers_at_once() {
+    for on in [On::Memory, On::Sqlite] {
+        let world = Arc::new(World::with_people(on).await);
+        let forms = (0..10).map(|_| ("ada".to_owned(), password_of("first", "ada"))).collect();
+        let seen = at_once(&world, forms).await;
+        assert!(seen.iter().all(|status| *status == StatusCode::SEE_OTHER), "{on:?} {seen:?}");
+    }
+}

@@ -176,6 +176,43 @@ async fn a_token_of_an_api_opens_the_endpoint_as_long_as_it_lives() {
 }
 
 #[tokio::test]
+async fn ui_10_tk_15_only_applications_own_pages_may_read_the_answers() {
+    on_both(async |world| {
+        let token = token(&world, &[("scope", "openid")]).await;
+        let asked = header::HeaderName::from_static("access-control-request-method");
+        for path in ["/userinfo", "/oauth/token"] {
+            for (origin, allowed) in [
+                ("https://spa.example", "https://spa.example"),
+                ("https://evil.example", ""),
+                ("https://spa.example.evil.example", ""),
+                ("http://spa.example", ""),
+                ("https://spa.example:444", ""),
+                ("null", ""),
+            ] {
+                let preflight = world.request(Method::OPTIONS, "first", path).header(header::ORIGIN, origin);
+                let preflight = preflight.header(asked.clone(), "POST").send().await;
+                let answered = match path {
+                    "/userinfo" => {
+                        world.get("first", path).header(header::AUTHORIZATION, &format!("Bearer {token}"))
+                    }
+                    _ => world.post("first", path).form(&[("grant_type", "x"), ("client_id", "spa")]),
+                };
+                let answered = answered.header(header::ORIGIN, origin).send().await;
+                for reply in [preflight, answered] {
+                    assert_eq!(reply.header(header::ACCESS_CONTROL_ALLOW_ORIGIN), allowed, "{path} {origin}");
+                    assert_eq!(reply.header(header::ACCESS_CONTROL_ALLOW_CREDENTIALS), "");
+                }
+            }
+        }
+        for path in ["/authorize", "/u/login", "/u/consent", "/authorize/resume"] {
+            let reply = world.get("first", path).header(header::ORIGIN, "https://spa.example").send().await;
+            assert_eq!(reply.header(header::ACCESS_CONTROL_ALLOW_ORIGIN), "", "{path} is for people");
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn other_methods_are_refused() {
     let world = World::with_people(On::Memory).await;
     for method in [Method::PUT, Method::DELETE, Method::PATCH] {

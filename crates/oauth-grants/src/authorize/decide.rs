@@ -453,7 +453,8 @@ fn respond<'f>(
         writes.push(Write::RelyOnUser(user.clone()));
         writes.extend(facts.grant.cloned().map(Write::RelyOnUserGrant));
     }
-    let names_scope = (scopes != request.scopes).then_some(scopes);
+    //= RFC 6749 §3.3
+    let names_scope = (scopes != request.named_scopes).then_some(scopes);
     let step = Step::Respond(Box::new(Issue { code, access_token, id_token, names_scope }));
     Ok(AuthorizeDecision { writes, step })
 }
@@ -494,7 +495,7 @@ fn code(
         methods: parts.session.methods.clone(),
         audience: audience(parts.api),
         scopes: parts.scopes.clone(),
-        is_as_requested: *parts.scopes == request.scopes,
+        is_as_requested: *parts.scopes == request.named_scopes,
         nonce: request.nonce.map(str::to_owned),
         names_auth_time: names_auth_time(request),
         claims: request.claims.as_ref().filter(|claims| !claims.is_empty()).map(|claims| claims.to_json()),

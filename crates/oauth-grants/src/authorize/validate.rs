@@ -27,6 +27,8 @@ pub struct ValidRequest<'r> {
     pub response_type: ResponseType,
     /// `scope`, and the scopes that have the claims that `claims` asks for.
     pub scopes: ScopeSet,
+    /// `scope` alone: what the client takes for granted unless the answer names something else.
+    pub named_scopes: ScopeSet,
     /// `audience`, else `resource`, else the tenant's default, else none: the userinfo endpoint alone.
     pub audience: Option<&'r str>,
     /// `nonce`
@@ -157,7 +159,8 @@ fn checked<'r>(
     let response_type = response_type(params, client)?;
     response_mode(params, response_type)?;
     let claims = claims(params)?;
-    let mut scopes = scopes(params)?;
+    let named_scopes = scopes(params)?;
+    let mut scopes = named_scopes.clone();
     if let Some(claims) = claims.as_ref().filter(|_| is_open_id(&scopes)) {
         // Claims that are asked for one by one need the same consent as the scopes that have them.
         scopes = scopes.iter().chain(claims.covering_scopes().iter()).cloned().collect();
@@ -175,6 +178,7 @@ fn checked<'r>(
         connection: connection(params)?,
         id_token_hint: params.text("id_token_hint"),
         scopes,
+        named_scopes,
         target,
         client,
     })
