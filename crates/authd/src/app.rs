@@ -11,6 +11,7 @@ use http::{Method, Request, StatusCode, header};
 use hyper::body::Body;
 use records::{ClientId, Origin, Scheme, Tenant, TenantId, Versioned};
 
+use crate::backchannel::{Backchannel, Look};
 use crate::backend::{AnyBackend, AnyStore, AnyStores};
 use crate::endpoints;
 use crate::failure::Failure;
@@ -30,6 +31,7 @@ pub struct App {
     moments: Arc<dyn Moments>,
     keys: Keys,
     origins: Origins,
+    backchannel: Backchannel,
     limits: Limits,
     passwords: OnceLock<Passwords>,
     turns: Turns,
@@ -75,6 +77,7 @@ impl App {
             moments,
             keys: Keys::default(),
             origins: Origins::default(),
+            backchannel: Backchannel::default(),
             limits,
             passwords: OnceLock::new(),
             turns: Turns::default(),
@@ -96,6 +99,16 @@ impl App {
     /// The tenants' parsed keys.
     pub fn keys(&self) -> &Keys {
         &self.keys
+    }
+
+    /// What tells applications that a session ended. Off until it is switched on.
+    pub fn backchannel(&self) -> &Backchannel {
+        &self.backchannel
+    }
+
+    /// Tells applications that are to be told that a session ended. For a timer.
+    pub async fn deliver_logouts(&self, look: Look) -> Result<(), Failure> {
+        self.backchannel.deliver_due(self, look).await
     }
 
     /// How much a request may ask of us.
@@ -275,10 +288,14 @@ impl App {
                 endpoints::authorize::confirm::respond(self, &called, &parts, body, trace).await
             }
             Endpoint::UserInfo => endpoints::userinfo::respond(self, &called, &parts, body, trace).await,
+            Endpoint::Auth0Logout => endpoints::logout::auth0(self, &called, &parts, trace).await,
+            Endpoint::OidcLogout => endpoints::logout::rp_initiated(self, &called, &parts, body, trace).await,
+            Endpoint::AskLogout => endpoints::logout::asked(self, &called, &parts, body, trace).await,
+            Endpoint::Grants => endpoints::grants::respond(self, &called, &parts, body, trace).await,
             Endpoint::Revoke => endpoints::token::revoke::respond(self, &called, &parts, body, trace).await,
             Endpoint::Token => endpoints::token::respond(self, &called, &parts, body, trace).await,
             Endpoint::Jwks => endpoints::jwks::respond(self, &called).await,
-            Endpoint::OpenIdConfiguration => Ok(endpoints::discovery::openid(&called)),
+            Endpoint::OpenIdConfiguration => Ok(endpoints::discovery::openid(self, &called)),
             Endpoint::OauthAuthorizationServer => Ok(endpoints::discovery::oauth(&called)),
             Endpoint::Live | Endpoint::Ready => Ok(endpoints::health::live()),
         };

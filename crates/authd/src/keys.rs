@@ -7,6 +7,7 @@ use bytes::Bytes;
 use jwt_core::{Algorithm, JwkSet, KeySet, Signer};
 use oauth_grants::issue::{access_token, algorithm, token_type};
 use oauth_grants::oidc::id_token::{self, IdToken, sign_id_token};
+use oauth_grants::oidc::logout_token::{self, LogoutToken, sign_logout_token};
 use oauth_grants::{AccessToken, HandleKey, RefreshKeys, SecretDigestKey};
 use records::{
     Client, KeyId, KeyState, ResourceServer, SecretBytes, SigningAlgorithm, SigningKey, TenantId,
@@ -26,6 +27,7 @@ pub struct TenantKeys {
     handle_key: HandleKey,
     refresh_keys: RefreshKeys,
     signers: Vec<(SigningAlgorithm, TokenDialect, Signer)>,
+    logout_signer: Option<Signer>,
     verifying: KeySet,
     jwks: Bytes,
 }
@@ -88,6 +90,7 @@ impl TenantKeys {
         refresh_keys: RefreshKeys,
     ) -> Result<Self, Failure> {
         let mut signers: Vec<(SigningAlgorithm, TokenDialect, Signer)> = Vec::new();
+        let mut logout_signer = None;
         let mut published = Vec::new();
         // The newest current key of an algorithm signs, should there be two; the id settles a tie.
         let mut records: Vec<&SigningKey> = source.iter().map(|versioned| &versioned.record).collect();
@@ -112,11 +115,24 @@ impl TenantKeys {
                     .map_err(|error| failed(&error))?;
                 signers.push((record.algorithm, dialect, signer));
             }
+            if record.algorithm == SigningAlgorithm::Rs256 {
+                let signer = Signer::new(key, logout_token::TOKEN_TYPE, Some(record.id.as_str()));
+                logout_signer = Some(signer.map_err(|error| failed(&error))?);
+            }
         }
         let published = JwkSet::from_keys(published);
         let verifying = KeySet::from(&published);
         let jwks = Bytes::from(published.to_json());
-        Ok(Self { source, secret_digest_key, handle_key, refresh_keys, signers, verifying, jwks })
+        Ok(Self {
+            source,
+            secret_digest_key,
+            handle_key,
+            refresh_keys,
+            signers,
+            logout_signer,
+            verifying,
+            jwks,
+        })
     }
 
     /// The published set: every key but revoked ones, public members only.
@@ -168,6 +184,13 @@ impl TenantKeys {
             }
         };
         sign_id_token(token, signer).map_err(|error| failed(&error))
+    }
+
+    /// Signs a logout token with the tenant's RS256 key.
+    pub fn sign_logout_token(&self, token: &LogoutToken<'_>) -> Result<String, Failure> {
+        let signer = self.logout_signer.as_ref();
+        let signer = signer.ok_or_else(|| Failure::Unsigned("no current RS256 key".to_owned()))?;
+        sign_logout_token(token, signer).map_err(|error| Failure::Unsigned(error.to_string()))
     }
 
     /// Signs with the key that this API's tokens are signed with; `None` where the tenant has none of its algorithm.

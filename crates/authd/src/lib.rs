@@ -4,6 +4,7 @@
 
 pub mod administration;
 pub mod app;
+pub mod backchannel;
 pub mod backend;
 pub mod cli;
 pub mod dev;

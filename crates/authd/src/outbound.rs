@@ -1,7 +1,10 @@
-//! Fetching a JSON document over http or https, for the command line (RFC 9110).
+//! Requests of our own, over http or https (RFC 9110).
 //!
-//! The server itself fetches nothing yet. This is not the guarded connector that it will need for addresses that
-//! others give it: here the person at the keyboard names the address.
+//! [`fetch`] is the command line's: there the person at the keyboard names the address. What the server sends to addresses
+//! that others gave it goes through [`guarded::Guarded`], and nothing else.
+
+pub mod address;
+pub mod guarded;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,6 +21,7 @@ use rustls::{ClientConfig, RootCertStore};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::http::tls::provider;
 
@@ -53,9 +57,8 @@ async fn fetch_untimed(url: &str, ca_file: Option<&Path>) -> Result<Bytes, Strin
     match origin.scheme() {
         Scheme::Http => exchange(stream, request, url).await,
         Scheme::Https => {
-            let name = ServerName::try_from(bare_host).map_err(|error| format!("{host:?}: {error}"))?;
-            let connector = TlsConnector::from(Arc::new(client_config(ca_file)?));
-            let stream = connector.connect(name, stream).await.map_err(|error| {
+            let config = Arc::new(client_config(ca_file)?);
+            let stream = secure(stream, &bare_host, config).await.map_err(|error| {
                 format!(
                     "no secure connection to {}: {error}; --ca-file names a CA to trust",
                     origin.authority()
@@ -64,6 +67,16 @@ async fn fetch_untimed(url: &str, ca_file: Option<&Path>) -> Result<Bytes, Strin
             exchange(stream, request, url).await
         }
     }
+}
+
+/// TLS with whoever proves to be `name`: a host's name, or its address without brackets.
+async fn secure(
+    stream: TcpStream,
+    name: &str,
+    config: Arc<ClientConfig>,
+) -> Result<TlsStream<TcpStream>, String> {
+    let server = ServerName::try_from(name.to_owned()).map_err(|error| format!("{name:?}: {error}"))?;
+    TlsConnector::from(config).connect(server, stream).await.map_err(|error| error.to_string())
 }
 
 async fn exchange<S>(stream: S, request: Request<Empty<Bytes>>, url: &str) -> Result<Bytes, String>

@@ -46,8 +46,8 @@ impl LoginProblem {
 pub struct LoginPage<'p> {
     /// The tenant's name.
     pub tenant: &'p str,
-    /// The application's name.
-    pub client_name: &'p str,
+    /// The application's name; `None`: the person goes on to their own page.
+    pub client_name: Option<&'p str>,
     /// The application's picture.
     pub logo: Option<&'p str>,
     /// Where the form goes: a path of ours.
@@ -94,6 +94,47 @@ pub struct ConfirmPage<'p> {
     pub action_url: &'p str,
 }
 
+/// The question whether somebody wants to log out.
+#[derive(Clone, Copy, Debug)]
+pub struct LogoutPage<'p> {
+    /// The tenant's name.
+    pub tenant: &'p str,
+    /// Who is logged in; `None`: nobody any more.
+    pub person: Option<&'p str>,
+    /// Where the form goes: a path of ours.
+    pub action_url: &'p str,
+}
+
+/// What a person allowed an application, on their own page.
+#[derive(Clone, Debug)]
+pub struct GrantLine<'p> {
+    /// Its id.
+    pub id: &'p str,
+    /// The application's name.
+    pub client_name: &'p str,
+    /// The API's name; `None`: the person's profile alone.
+    pub api_name: Option<&'p str>,
+    /// What was allowed.
+    pub scopes: Vec<String>,
+    /// The day on which it was first allowed.
+    pub since: String,
+}
+
+/// A person's own page.
+#[derive(Clone, Debug)]
+pub struct GrantsPage<'p> {
+    /// The tenant's name.
+    pub tenant: &'p str,
+    /// The person.
+    pub person: &'p str,
+    /// What they allowed.
+    pub grants: Vec<GrantLine<'p>>,
+    /// In how many browsers they are logged in.
+    pub sessions: String,
+    /// Where the form goes: a path of ours.
+    pub action_url: &'p str,
+}
+
 /// A page that says what is wrong.
 #[derive(Clone, Copy, Debug)]
 pub struct ErrorPage<'p> {
@@ -110,7 +151,7 @@ pub struct ErrorPage<'p> {
 struct Login<'p> {
     nonce: &'p str,
     tenant: String,
-    client_name: String,
+    client_name: Option<String>,
     logo: Option<&'p str>,
     action_url: &'p str,
     username: &'p str,
@@ -144,6 +185,41 @@ struct Confirm<'p> {
     tenant: String,
     client_name: String,
     redirect_uri: &'p str,
+    action_url: &'p str,
+}
+
+#[derive(Template)]
+#[template(path = "logout.html")]
+struct Logout<'p> {
+    nonce: &'p str,
+    tenant: String,
+    person: Option<String>,
+    action_url: &'p str,
+}
+
+#[derive(Template)]
+#[template(path = "logged_out.html")]
+struct LoggedOut<'p> {
+    nonce: &'p str,
+    tenant: String,
+}
+
+struct Grant {
+    id: String,
+    client_name: String,
+    api_name: Option<String>,
+    scopes: String,
+    since: String,
+}
+
+#[derive(Template)]
+#[template(path = "grants.html")]
+struct Grants<'p> {
+    nonce: &'p str,
+    tenant: String,
+    person: String,
+    grants: Vec<Grant>,
+    sessions: &'p str,
     action_url: &'p str,
 }
 
@@ -184,7 +260,7 @@ pub fn login(page: &LoginPage<'_>, moment: &Moment) -> Answer {
     let template = Login {
         nonce: &nonce,
         tenant: plain_text(page.tenant),
-        client_name: plain_text(page.client_name),
+        client_name: page.client_name.map(plain_text),
         logo: logo(page.logo),
         action_url: page.action_url,
         username: page.username,
@@ -238,6 +314,41 @@ pub fn confirm(page: &ConfirmPage<'_>, moment: &Moment) -> Answer {
         tenant: plain_text(page.tenant),
         client_name: plain_text(page.client_name),
         redirect_uri: page.redirect_uri,
+        action_url: page.action_url,
+    };
+    html(StatusCode::OK, &template, &nonce, Framing::Nowhere)
+}
+
+/// The question whether somebody wants to log out.
+pub fn logout(page: &LogoutPage<'_>, moment: &Moment) -> Answer {
+    let nonce = nonce(moment);
+    let (tenant, person) = (plain_text(page.tenant), page.person.map(plain_text));
+    let template = Logout { nonce: &nonce, tenant, person, action_url: page.action_url };
+    html(StatusCode::OK, &template, &nonce, Framing::Nowhere)
+}
+
+/// The page after a logout that leads nowhere else.
+pub fn logged_out(tenant: &str, moment: &Moment) -> Answer {
+    let nonce = nonce(moment);
+    html(StatusCode::OK, &LoggedOut { nonce: &nonce, tenant: plain_text(tenant) }, &nonce, Framing::Nowhere)
+}
+
+/// A person's own page.
+pub fn grants(page: &GrantsPage<'_>, moment: &Moment) -> Answer {
+    let nonce = nonce(moment);
+    let grant = |line: &GrantLine<'_>| Grant {
+        id: line.id.to_owned(),
+        client_name: plain_text(line.client_name),
+        api_name: line.api_name.map(plain_text),
+        scopes: plain_text(&line.scopes.join(", ")),
+        since: line.since.clone(),
+    };
+    let template = Grants {
+        nonce: &nonce,
+        tenant: plain_text(page.tenant),
+        person: plain_text(page.person),
+        grants: page.grants.iter().map(grant).collect(),
+        sessions: &page.sessions,
         action_url: page.action_url,
     };
     html(StatusCode::OK, &template, &nonce, Framing::Nowhere)
@@ -366,7 +477,7 @@ mod tests {
             login(
                 &LoginPage {
                     tenant: text,
-                    client_name: text,
+                    client_name: Some(text),
                     logo: Some(text),
                     action_url: "/u/login?state=x",
                     username: text,
@@ -404,6 +515,27 @@ mod tests {
             ),
             form_post("https://app.example/cb", &[("state", text.to_owned())], &moment()),
             web_message("https://app.example", &[("state", text.to_owned())], &moment()),
+            logout(
+                &LogoutPage { tenant: text, person: Some(text), action_url: "/u/logout?state=x" },
+                &moment(),
+            ),
+            logged_out(text, &moment()),
+            grants(
+                &GrantsPage {
+                    tenant: text,
+                    person: text,
+                    grants: vec![GrantLine {
+                        id: text,
+                        client_name: text,
+                        api_name: Some(text),
+                        scopes: vec![text.to_owned()],
+                        since: "2026-01-01".to_owned(),
+                    }],
+                    sessions: "2".to_owned(),
+                    action_url: "/u/grants?state=x",
+                },
+                &moment(),
+            ),
         ]
     }
 
@@ -474,6 +606,10 @@ mod tests {
             assert!(consent.contains(part), "{part}");
         }
         assert!(body(pages.remove(1)).await.contains("id=\"error-code\">x<"));
+        let logout = body(pages.remove(3)).await;
+        assert!(logout.contains("id=\"accept\" name=\"action\" value=\"accept\""), "{logout}");
+        let grants = body(pages.remove(4)).await;
+        assert!(grants.contains("id=\"x\" name=\"withdraw\" value=\"x\""), "{grants}");
     }
 
     #[tokio::test]

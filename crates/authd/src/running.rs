@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::app::App;
+use crate::backchannel::Look;
 use crate::http::listener::{self, Listener};
 
 /// How soon another process's changes of configuration are seen here.
@@ -14,6 +15,9 @@ const REFRESH: Duration = Duration::from_millis(250);
 /// How often what has expired is removed, and how much of it at a time.
 const SWEEP: Duration = Duration::from_secs(10);
 const SWEEP_AT_MOST: usize = 1000;
+/// How often logouts are looked for that are due by what this process knows, and that others may have left.
+const LOOK: Duration = Duration::from_secs(1);
+const LOOK_EVERYWHERE: Duration = Duration::from_secs(30);
 
 /// Serves until a signal says stop; a second signal ends the process at once.
 pub async fn until_stopped(app: Arc<App>, listeners: Vec<Listener>) -> Result<(), String> {
@@ -24,6 +28,7 @@ pub async fn until_stopped(app: Arc<App>, listeners: Vec<Listener>) -> Result<()
     let mut hangup = signal(SignalKind::hangup()).map_err(say)?;
     let (stop, stopped) = watch::channel(false);
     let mut housekeeping = tokio::spawn(housekeeping(Arc::clone(&app)));
+    let mut telling = tokio::spawn(telling(Arc::clone(&app)));
     let limits = app.limits();
     let mut serving = tokio::spawn(listener::serve(Arc::clone(&app), listeners, limits, stopped));
 
@@ -35,6 +40,7 @@ pub async fn until_stopped(app: Arc<App>, listeners: Vec<Listener>) -> Result<()
         _ = hangup.recv() => None,
         _ = &mut serving => Some("serving"),
         _ = &mut housekeeping => Some("housekeeping"),
+        _ = &mut telling => Some("telling applications of logouts"),
     };
     tracing::info!("stopping: no new connections, requests in flight are finished");
     app.stop();
@@ -47,6 +53,8 @@ pub async fn until_stopped(app: Arc<App>, listeners: Vec<Listener>) -> Result<()
         _ = interrupt.recv() => false,
     };
     housekeeping.abort();
+    // What was under way is tried again by whoever serves next.
+    telling.abort();
     app.close();
     match (broken, finished) {
         (Some(what), _) => Err(format!("{what} ended unexpectedly; the log may say why")),
@@ -76,6 +84,24 @@ async fn housekeeping(app: Arc<App>) {
         };
         if let Err(failure) = done {
             tracing::warn!(%failure, "housekeeping failed; it is tried again");
+        }
+    }
+}
+
+/// Tells applications that a session ended, by a task of its own: theirs may be slow.
+async fn telling(app: Arc<App>) {
+    let mut everywhere = tokio::time::interval(LOOK_EVERYWHERE);
+    let mut known = tokio::time::interval(LOOK);
+    everywhere.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    known.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let look = tokio::select! {
+            _ = everywhere.tick() => Look::Everywhere,
+            _ = known.tick() => Look::Known,
+            () = app.backchannel().scheduled() => Look::Known,
+        };
+        if let Err(failure) = app.deliver_logouts(look).await {
+            tracing::warn!(%failure, "telling applications of logouts failed; it is tried again");
         }
     }
 }

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use records::Scheme;
 use serde::Deserialize;
 
+use crate::outbound::address::Loopback;
+
 /// The whole file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -20,6 +22,9 @@ pub struct Settings {
     /// How to log.
     #[serde(default)]
     pub log: LogSettings,
+    /// What the server sends on its own account.
+    #[serde(default)]
+    pub outbound: OutboundSettings,
 }
 
 /// `[store]`
@@ -79,6 +84,18 @@ impl From<SchemeSetting> for Scheme {
 pub struct LogSettings {
     /// Text on a terminal and JSON elsewhere, unless said here.
     pub format: Option<LogFormat>,
+}
+
+/// `[outbound]`
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OutboundSettings {
+    /// Whether applications that want it are told that a session ended. Off by default.
+    #[serde(default)]
+    pub backchannel_logout: bool,
+    /// Which ports of this machine may be connected to, with or without TLS. Other addresses must be public, with TLS.
+    #[serde(default)]
+    pub allow_loopback: Vec<Loopback>,
 }
 
 /// `format`
@@ -153,6 +170,13 @@ scheme = "https"
 # address = "0.0.0.0:443"
 # certificate = "fullchain.pem"
 # key = "privkey.pem"
+
+# [outbound]
+# Tell applications that have a backchannel_logout_uri when a session ends. The server then sends requests to addresses
+# that the applications' owners chose: to public ones alone, with TLS.
+# backchannel_logout = true
+# Ports of this machine that may be connected to beside, without TLS too.
+# allow_loopback = ["127.0.0.1:9999", "[::1]:9999"]
 "#;
 
 #[cfg(test)]
@@ -177,6 +201,27 @@ mod tests {
     fn a_certificate_without_its_key_is_refused() {
         let text = "[store]\ndirectory = \"x\"\n[[listen]]\naddress = \"[::1]:1\"\ncertificate = \"c.pem\"\n";
         assert!(Settings::parse(text).unwrap_err().contains("`certificate` needs a `key`"));
+    }
+
+    #[test]
+    fn nothing_is_sent_unless_it_is_switched_on_and_only_loopback_can_be_listed() {
+        let base = "[store]\ndirectory = \"x\"\n[[listen]]\naddress = \"[::1]:1\"\n";
+        let outbound =
+            |more: &str| Settings::parse(&format!("{base}{more}")).map(|settings| settings.outbound);
+        assert!(!outbound("").unwrap().backchannel_logout);
+        let on =
+            "[outbound]\nbackchannel_logout = true\nallow_loopback = [\"127.0.0.1:9999\", \"[::1]:*\"]\n";
+        let on = outbound(on).unwrap();
+        assert!(on.backchannel_logout && on.allow_loopback.len() == 2);
+        let error = outbound("[outbound]\nallow_loopback = [\"10.0.0.1:80\"]\n").unwrap_err();
+        assert!(error.contains("loopback address"), "{error}");
+        let everything =
+            TEMPLATE.replace("# [outbound]", "[outbound]").replace("# backchannel", "backchannel");
+        let everything = everything.replace("# allow_loopback", "allow_loopback");
+        assert!(
+            Settings::parse(&everything).unwrap().outbound.backchannel_logout,
+            "as the template describes it"
+        );
     }
 
     #[test]

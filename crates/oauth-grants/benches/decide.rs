@@ -57,6 +57,7 @@ fn loaded(signing_algorithm: SigningAlgorithm) -> Loaded {
             callbacks: vec![],
             web_origins: vec![],
             allowed_logout_urls: vec![],
+            backchannel_logout_uri: None,
             refresh_token_rotation: RotationType::Rotating,
             refresh_token_leeway: Lifetime(0),
             refresh_token_lifetime: None,

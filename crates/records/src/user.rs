@@ -131,6 +131,16 @@ pub struct User {
 }
 
 impl User {
+    /// What a page calls them: by name, by address, or by username.
+    pub fn shown_name(&self) -> &str {
+        self.profile
+            .name
+            .as_deref()
+            .or(self.email.as_ref().map(Email::as_str))
+            .or(self.username.as_ref().map(Username::as_str))
+            .unwrap_or("you")
+    }
+
     /// Every name that the person logs in with.
     pub fn login_names(&self) -> impl Iterator<Item = LoginName> {
         let email = self.email.as_ref().map(LoginName::from);

@@ -306,6 +306,15 @@ impl<B: Backend> Store<B> {
         self.stores.page(&self.space, None, None, at_most).await
     }
 
+    /// The row of this delivery, as it stands now.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or the row cannot be read.
+    pub async fn logout_delivery(&self, delivery: &LogoutDelivery) -> Found<LogoutDelivery> {
+        self.read(delivery.key()).await
+    }
+
     /// Whether a sealed handle was used up.
     ///
     /// # Errors

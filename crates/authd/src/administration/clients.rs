@@ -39,6 +39,8 @@ pub struct NewClient {
     pub web_origins: Vec<String>,
     /// Where logout may return to.
     pub allowed_logout_urls: Vec<String>,
+    /// Where it is told that a session ended.
+    pub backchannel_logout_uri: Option<String>,
     /// Holds for third parties.
     pub third_party_security_mode: ThirdPartySecurityMode,
     /// Whether refreshing replaces the refresh token.
@@ -71,6 +73,7 @@ impl NewClient {
             callbacks: Vec::new(),
             web_origins: Vec::new(),
             allowed_logout_urls: Vec::new(),
+            backchannel_logout_uri: None,
             third_party_security_mode: ThirdPartySecurityMode::Strict,
             refresh_token_rotation: RotationType::Rotating,
             refresh_token_leeway: Lifetime(0),
@@ -149,6 +152,7 @@ pub fn validate(
         callbacks: new.callbacks,
         web_origins: new.web_origins,
         allowed_logout_urls: new.allowed_logout_urls,
+        backchannel_logout_uri: new.backchannel_logout_uri,
         refresh_token_rotation: new.refresh_token_rotation,
         refresh_token_leeway: new.refresh_token_leeway,
         refresh_token_lifetime: new.refresh_token_lifetime,
@@ -308,6 +312,11 @@ fn check_addresses(
             rule(text).map_err(|refusal| Refusal::Invalid(format!("the {what} {text:?} {refusal}")))?;
         }
     }
+    if let Some(uri) = &client.backchannel_logout_uri
+        && before.is_none_or(|before| before.backchannel_logout_uri.as_ref() != Some(uri))
+    {
+        check_backchannel(uri)?;
+    }
     if let Some(logo) = &client.logo_uri
         && before.is_none_or(|before| before.logo_uri.as_ref() != Some(logo))
     {
@@ -318,6 +327,29 @@ fn check_addresses(
         }
     }
     Ok(())
+}
+
+/// What holds for the address to which we send logout tokens. Whether a connection is made to what it means is asked each
+/// time, by the one connector for such addresses.
+fn check_backchannel(text: &str) -> Result<(), Refusal> {
+    super::check_url("the back-channel logout URI", text)?;
+    let parsed = url::Url::parse(text).ok();
+    let host = parsed.as_ref().and_then(url::Url::host);
+    let is_loopback = match host {
+        Some(url::Host::Domain(name)) => name == "localhost",
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    //= OpenID Connect Back-Channel Logout 1.0 §2.2
+    // "The back-channel logout URI MUST be an absolute URI [...] MUST NOT include a fragment component."
+    match parsed {
+        Some(url) if url.fragment().is_none() && (url.scheme() == "https" || is_loopback) => Ok(()),
+        _ => Err(Refusal::Invalid(
+            "the back-channel logout URI must be an https address without a fragment; http is for loopback alone"
+                .to_owned(),
+        )),
+    }
 }
 
 /// Removes an application, its grants, and what people and administrators allowed it.

@@ -3,39 +3,47 @@
 //! Each works in slices: what one person or application holds may be a lot, and must not hold up others' commits.
 
 use records::{ClientId, ResourceServerId, SessionId, UserGrant, UserGrantId, UserId, Versioned, Write};
-use store::RefreshFamiliesOf;
+use store::{CommitError, RefreshFamiliesOf};
 
 use super::users::{SLICE, in_slices};
-use super::{Refusal, settle};
+use super::{ATTEMPTS, Refusal, settle};
 use crate::backend::AnyStore;
 
 /// Withdraws what a person allowed an application on one audience; refresh tokens that relied on it end.
 ///
 /// The grant goes first: from then on no refresh that needs it is granted, whatever is left to be removed.
 pub async fn user_grant(store: &AnyStore, id: &UserGrantId) -> Result<UserGrant, Refusal> {
-    let missing = || Refusal::Missing(format!("there is no grant {id}"));
-    let grant = settle(store, async || {
-        let present = store.user_grant_by_id(id).await?.ok_or_else(missing)?;
-        let record = present.record.clone();
-        Ok((vec![Write::DeleteUserGrant(present)], record))
-    })
-    .await?;
-    in_slices(store, async || {
-        let of = RefreshFamiliesOf::UserAndClient(&grant.user, &grant.client);
-        let mut after = None;
-        loop {
-            let page = store.refresh_families(of, after.as_ref(), SLICE).await?;
-            let Some(last) = page.last() else { return Ok(Vec::new()) };
-            after = Some(last.record.id.clone());
-            let on_it: Vec<_> =
-                page.into_iter().filter(|family| family.record.audience == grant.audience).collect();
-            if !on_it.is_empty() {
-                return Ok(on_it.into_iter().map(Write::DeleteRefreshFamily).collect());
-            }
+    let grant = delete_user_grant(store, id).await?;
+    let of = RefreshFamiliesOf::UserAndClient(&grant.user, &grant.client);
+    let (mut after, mut conflicts) = (None, 0);
+    loop {
+        let page = store.refresh_families(of, after.as_ref(), SLICE).await?;
+        let Some(last) = page.last() else { return Ok(grant) };
+        let next = last.record.id.clone();
+        let on_it = page.into_iter().filter(|family| family.record.audience == grant.audience);
+        match store.commit(on_it.map(Write::DeleteRefreshFamily).collect()).await {
+            Ok(()) => (after, conflicts) = (Some(next), 0),
+            // One of them was used just now: the same slice again.
+            Err(CommitError::Conflict) if conflicts < ATTEMPTS => conflicts += 1,
+            Err(error) => return Err(error.into()),
         }
-    })
-    .await?;
-    Ok(grant)
+    }
+}
+
+/// Written out, and the slices above too: a person does this on a page, and what waits on an asynchronous closure cannot
+/// change threads.
+async fn delete_user_grant(store: &AnyStore, id: &UserGrantId) -> Result<UserGrant, Refusal> {
+    for _ in 0..ATTEMPTS {
+        let present = store.user_grant_by_id(id).await?;
+        let present = present.ok_or_else(|| Refusal::Missing(format!("there is no grant {id}")))?;
+        let record = present.record.clone();
+        match store.commit(vec![Write::DeleteUserGrant(present)]).await {
+            Ok(()) => return Ok(record),
+            Err(CommitError::Conflict) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Err(CommitError::Conflict.into())
 }
 
 /// Ends a session. Refresh tokens outlive it, as at Auth0.

@@ -123,6 +123,11 @@ fn check(settings: &TenantSettings) -> Result<(), Refusal> {
             return Err(Refusal::Invalid(format!("the {what} must be 60 to 31536000 seconds (a year)")));
         }
     }
+    // The browser is sent there; the tenant's list belongs to no application, and has no wildcards.
+    for url in &settings.allowed_logout_urls {
+        policy::redirect_uri::validate_callback(url, false)
+            .map_err(|refusal| Refusal::Invalid(format!("the logout URL {url:?} {refusal}")))?;
+    }
     // It stands on every page; without one the tenant's name does.
     if !settings.friendly_name.is_empty() {
         super::check_name(&settings.friendly_name)?;

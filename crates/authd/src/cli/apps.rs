@@ -57,6 +57,9 @@ pub(crate) struct Create {
     /// Where logout may return to, separated by commas
     #[arg(long, value_delimiter = ',', value_name = "URLS")]
     logout_urls: Vec<String>,
+    /// Where it is told that a session ended, an https address
+    #[arg(long, value_name = "URL")]
+    backchannel_logout_uri: Option<String>,
     /// It is run by somebody else: people are always asked for consent
     #[arg(long)]
     third_party: bool,
@@ -85,6 +88,9 @@ pub(crate) struct Update {
     /// Where logout may return to from now on
     #[arg(long, value_delimiter = ',', value_name = "URLS")]
     logout_urls: Option<Vec<String>>,
+    /// Where it is told from now on that a session ended, an https address; empty for nowhere
+    #[arg(long, value_name = "URL")]
+    backchannel_logout_uri: Option<String>,
     #[command(flatten)]
     shown: Shown,
     #[command(flatten)]
@@ -151,6 +157,7 @@ fn object(client: &Client) -> Value {
         "callbacks": client.callbacks,
         "web_origins": client.web_origins,
         "allowed_logout_urls": client.allowed_logout_urls,
+        "backchannel_logout_uri": client.backchannel_logout_uri,
         "id_token_alg": client.id_token_algorithm.name(),
         "logo_uri": client.logo_uri,
         "skip_non_verifiable_callback_uri_confirmation_prompt":
@@ -201,6 +208,7 @@ pub(crate) async fn run(verb: Apps) -> Result<(), Failed> {
                 callbacks: create.callbacks,
                 web_origins: create.web_origins,
                 allowed_logout_urls: create.logout_urls,
+                backchannel_logout_uri: create.backchannel_logout_uri.filter(|uri| !uri.is_empty()),
                 is_first_party: !create.third_party,
                 ..defaults
             };
@@ -225,6 +233,9 @@ pub(crate) async fn run(verb: Apps) -> Result<(), Failed> {
                 client.callbacks = update.callbacks.clone().unwrap_or(client.callbacks);
                 client.web_origins = update.web_origins.clone().unwrap_or(client.web_origins);
                 client.allowed_logout_urls = update.logout_urls.clone().unwrap_or(client.allowed_logout_urls);
+                if let Some(uri) = &update.backchannel_logout_uri {
+                    client.backchannel_logout_uri = Some(uri.clone()).filter(|uri| !uri.is_empty());
+                }
                 client.id_token_algorithm = update.shown.algorithm().unwrap_or(client.id_token_algorithm);
                 client.logo_uri = update.shown.logo().unwrap_or(client.logo_uri);
                 client.skip_non_verifiable_callback_uri_confirmation_prompt = update

@@ -19,6 +19,8 @@ use crate::http::listener::{self, Listener};
 use crate::keys::secret_digest_key;
 use crate::moment::{Moments, SystemMoments};
 use crate::open::{self, IfMissing, SEALING_KEY_FILE};
+use crate::outbound::address::Loopback;
+use crate::outbound::guarded::Guarded;
 use crate::passwords::{Passwords, PoolSize};
 use crate::running;
 
@@ -102,6 +104,8 @@ pub(crate) async fn run(dev: Dev) -> Result<(), Failed> {
     }));
     let app =
         Arc::new(App::new(stores, moments, Limits { counts_logins_by_address: false, ..Limits::default() }));
+    // As `[outbound]` would say for `authd serve`: applications under development are on this machine.
+    app.backchannel().switch_on(Guarded::new(Loopback::ALL.to_vec()));
     // The sockets are bound: what connects from now on is answered, at the latest when serving begins.
     let banner = Banner { http: &http, https: &https, ca_file: &ca_file, data: data.as_deref() };
     output::print(&if dev.json { banner.json() } else { banner.text() });

@@ -12,6 +12,7 @@ use crate::http::listener::{self, Listener};
 use crate::http::tls;
 use crate::moment::SystemMoments;
 use crate::open::{self, IfMissing};
+use crate::outbound::guarded::Guarded;
 use crate::running;
 use crate::settings::Settings;
 
@@ -43,6 +44,9 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failed> {
         listeners.push(Listener { socket, scheme: listen.scheme.into(), tls });
     }
     let app = Arc::new(App::new(stores, Arc::new(SystemMoments), Limits::default()));
+    if settings.outbound.backchannel_logout {
+        app.backchannel().switch_on(Guarded::new(settings.outbound.allow_loopback));
+    }
     running::until_stopped(app, listeners).await?;
     Ok(())
 }

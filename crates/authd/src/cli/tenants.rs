@@ -113,6 +113,9 @@ struct SettingsArguments {
     /// What new applications get: auth0 allows the implicit grant and wildcards, strict does not
     #[arg(long, value_parser = ["auth0", "strict"], value_name = "auth0|strict")]
     client_defaults: Option<String>,
+    /// Where logout may return to when no application is named, separated by commas; empty for nowhere
+    #[arg(long, value_delimiter = ',', value_name = "URLS")]
+    logout_urls: Option<Vec<String>>,
     /// How updated_at stands in ID tokens and userinfo answers
     #[arg(long, value_parser = ["numeric", "iso8601"], value_name = "numeric|iso8601")]
     updated_at: Option<String>,
@@ -161,6 +164,9 @@ impl SettingsArguments {
             Some(_) => UpdatedAt::Numeric,
             None => settings.updated_at,
         };
+        if let Some(urls) = &self.logout_urls {
+            settings.allowed_logout_urls = urls.iter().filter(|url| !url.is_empty()).cloned().collect();
+        }
         settings.skip_non_verifiable_callback_uri_confirmation_prompt =
             self.skip_confirmation.unwrap_or(settings.skip_non_verifiable_callback_uri_confirmation_prompt);
         Ok(settings)
@@ -206,6 +212,7 @@ fn object(tenant: &Tenant) -> Value {
             UpdatedAt::Numeric => "numeric",
             UpdatedAt::Iso8601 => "iso8601",
         },
+        "allowed_logout_urls": tenant.settings.allowed_logout_urls,
         "skip_confirmation": tenant.settings.skip_non_verifiable_callback_uri_confirmation_prompt,
     })
 }

@@ -41,6 +41,7 @@ struct TenantChanges {
     idle_session_lifetime: Option<Lifetime>,
     use_scope_descriptions_for_consent: Option<bool>,
     skip_non_verifiable_callback_uri_confirmation_prompt: Option<bool>,
+    allowed_logout_urls: Option<Vec<String>>,
 }
 
 #[derive(Debug)]
@@ -194,6 +195,7 @@ fn tenant(node: Node<'_>) -> Result<TenantChanges, Vec<String>> {
         skip_non_verifiable_callback_uri_confirmation_prompt: members
             .boolean("skip_non_verifiable_callback_uri_confirmation_prompt")
             .map_err(one)?,
+        allowed_logout_urls: members.texts("allowed_logout_urls").map_err(one)?,
         friendly_name: owned(members.text("friendly_name").map_err(one)?),
         default_audience: owned(members.text("default_audience").map_err(one)?),
         error_profile: members
@@ -350,6 +352,17 @@ fn client(node: Node<'_>) -> Result<NewClient, Vec<String>> {
     }
     if let Some(node) = members.member("refresh_token") {
         refresh_token(node, &mut new)?;
+    }
+    if let Some(node) = members.member("oidc_logout") {
+        let mut members = node.members("oidc_logout").map_err(one)?;
+        if let Some(urls) = members.texts("backchannel_logout_urls").map_err(one)? {
+            new.backchannel_logout_uri = match <[String; 1]>::try_from(urls) {
+                Ok([url]) => Some(url),
+                Err(urls) if urls.is_empty() => None,
+                Err(_) => return Err(at(node.line(), &"backchannel_logout_urls takes one address")),
+            };
+        }
+        members.finish(&["backchannel_logout_initiators", "backchannel_logout_session_metadata"])?;
     }
     if let Some(node) = members.member("jwt_configuration") {
         let algorithms = [("RS256", SigningAlgorithm::Rs256), ("HS256", SigningAlgorithm::Hs256)];

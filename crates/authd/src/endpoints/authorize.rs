@@ -13,7 +13,8 @@ use http::{Method, header};
 use hyper::body::Body;
 use oauth_grants::Moment;
 use oauth_grants::authorize::{
-    AuthorizeDecision, AuthorizeError, AuthorizeParams, Flow, Rejected, Step, ValidRequest, decide, validate,
+    AuthorizeDecision, AuthorizeError, AuthorizeParams, Destination, Flow, Rejected, Step, ValidRequest,
+    decide, validate,
 };
 use records::SessionId;
 use store::CommitError;
@@ -82,12 +83,31 @@ pub async fn resume(app: &App, called: &Called, parts: &Parts, trace: &mut Trace
     run(app, called, parts, &params, Some(&flow), trace).await
 }
 
-/// The flow that the request's `state` carries, in the browser in which it began.
+/// The flow of an authorization request that the request's `state` carries, in the browser in which it began.
 #[expect(
     clippy::result_large_err,
     reason = "the answer to a bad request is an answer: it is sent, not carried around"
 )]
 pub(crate) fn flow_of(
+    app: &App,
+    called: &Called,
+    parts: &Parts,
+    keys: &TenantKeys,
+    moment: &Moment,
+    trace: &mut Trace,
+) -> Result<Flow, Answer> {
+    match any_flow_of(app, called, parts, keys, moment, trace)? {
+        flow if flow.destination == Destination::Authorization => Ok(flow),
+        _ => Err(answer::expired(app, called, trace)),
+    }
+}
+
+/// The flow that the request's `state` carries, wherever it leads, in the browser in which it began.
+#[expect(
+    clippy::result_large_err,
+    reason = "the answer to a bad request is an answer: it is sent, not carried around"
+)]
+pub(crate) fn any_flow_of(
     app: &App,
     called: &Called,
     parts: &Parts,
@@ -200,14 +220,8 @@ async fn ask(
     let flow = match flow {
         Some(flow) => flow.asking(about),
         None => {
-            let browser = match cookies::browser_digest(&parts.headers, scheme) {
-                Some(browser) => browser,
-                None => {
-                    let (browser, cookie) = cookies::new_browser(moment, scheme);
-                    set_cookie = Some(cookie);
-                    browser
-                }
-            };
+            let (browser, cookie) = cookies::browser(&parts.headers, moment, scheme);
+            set_cookie = cookie;
             let begun = Flow::begin(params.clone(), browser, moment);
             begun.map_err(|invalid| Failure::Unsigned(invalid.to_string()))?.asking(about)
         }

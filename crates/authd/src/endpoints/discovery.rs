@@ -2,17 +2,18 @@
 
 use bytes::Bytes;
 use http::{StatusCode, header};
-use oauth_grants::metadata;
+use oauth_grants::metadata::{self, Switches};
 
-use crate::app::Called;
+use crate::app::{App, Called};
 use crate::http::response::{Answer, Caching, json, with_header};
 
 /// How long others may keep the documents.
 const MAX_AGE: u32 = 300;
 
 /// `/.well-known/openid-configuration`
-pub fn openid(called: &Called) -> Answer {
-    document(metadata::openid_configuration(&called.origin, &called.tenant.record.settings))
+pub fn openid(app: &App, called: &Called) -> Answer {
+    let switches = Switches { backchannel_logout: app.backchannel().is_on() };
+    document(metadata::openid_configuration(&called.origin, &called.tenant.record.settings, switches))
 }
 
 /// `/.well-known/oauth-authorization-server`

@@ -1,25 +1,26 @@
-//! `/u/login`: the page and its answer (OpenID Connect Core 1.0 §3.1.2.3; threats LC-01, LC-02, LC-09, LC-10).
+//! `/u/login`: the page and its answer, for an application or for the person's own page (OpenID Connect Core 1.0 §3.1.2.3; threats LC-01, LC-02, LC-09, LC-10).
 
 use bytes::Bytes;
-use http::Method;
-use http::header;
 use http::request::Parts;
+use http::{Method, StatusCode, header};
 use hyper::body::Body;
 use oauth_grants::Moment;
-use oauth_grants::authorize::{AuthorizeError, Flow, Rejected, ValidRequest, validate};
+use oauth_grants::authorize::{AuthorizeError, Destination, Flow, Rejected, ValidRequest, validate};
 use records::{
     AuthenticationMethod, Connection, ConsumedHandle, LoginName, SecretText, Session, User, Versioned, Write,
 };
 use store::CommitError;
 
-use super::authorize::{LOGIN_PATH, RESUME_PATH, answer, facts, flow_of, page_error};
+use super::authorize::{LOGIN_PATH, RESUME_PATH, answer, any_flow_of, facts, page_error};
+use super::grants::GRANTS_PATH;
 use crate::administration::ATTEMPTS;
 use crate::app::{App, Called, Trace};
 use crate::failure::Failure;
 use crate::flow;
+use crate::http::form::{self, Form};
 use crate::http::peer::Peer;
 use crate::http::response::{Answer, see_other, with_header};
-use crate::http::{cookies, csrf, form};
+use crate::http::{cookies, csrf};
 use crate::keys::TenantKeys;
 use crate::logins::{Counters, Verdict};
 use crate::pages::{self, LoginProblem};
@@ -46,11 +47,25 @@ where
         Err(answer) => return Ok(answer),
     };
     let moment = app.moments().draw();
-    let flow = match flow_of(app, called, parts, &keys, &moment, trace) {
+    let flow = match any_flow_of(app, called, parts, &keys, &moment, trace) {
         Ok(flow) => flow,
         Err(answer) => return Ok(answer),
     };
     let settings = &called.tenant.record.settings;
+    if flow.destination == Destination::OwnPage {
+        let attempt = Attempt { app, called, parts, keys: &keys, flow: &flow };
+        let Some(name) = &settings.default_directory else {
+            return Ok(answer::expired(app, called, trace));
+        };
+        let Some(connection) = called.store.connection(name).await? else {
+            return Ok(answer::expired(app, called, trace));
+        };
+        if !is_answer {
+            return Ok(attempt.page(None, "", None, &moment));
+        }
+        let (username, password) = typed(&form);
+        return attempt.take(None, &connection.record, username, password, trace).await;
+    }
     let client = facts::client(&called.store, &flow.params).await?;
     let client = client.as_ref().map(|client| &client.record);
     trace.client_id = client.map(|client| client.id.clone());
@@ -70,14 +85,17 @@ where
     };
     if !is_answer {
         let hint = flow.params.text("login_hint").unwrap_or_default();
-        return Ok(attempt.page(&request, hint, None, &moment));
+        return Ok(attempt.page(Some(&request), hint, None, &moment));
     }
-    let (username, password) =
-        (form.one("username").unwrap_or_default(), form.one("password").unwrap_or_default());
-    attempt.take(&request, &connection.record, username, password, trace).await
+    let (username, password) = typed(&form);
+    attempt.take(Some(&request), &connection.record, username, password, trace).await
 }
 
-/// The surroundings of an attempt.
+fn typed(form: &Form) -> (&str, &str) {
+    (form.one("username").unwrap_or_default(), form.one("password").unwrap_or_default())
+}
+
+/// The surroundings of an attempt. Where a request is said to be `None`, the person logs in to their own page.
 struct Attempt<'a> {
     app: &'a App,
     called: &'a Called,
@@ -90,7 +108,7 @@ impl Attempt<'_> {
     /// Verifies what was typed; on success begins a session and goes on.
     async fn take(
         &self,
-        request: &ValidRequest<'_>,
+        request: Option<&ValidRequest<'_>>,
         connection: &Connection,
         username: &str,
         password: &str,
@@ -143,7 +161,7 @@ impl Attempt<'_> {
     /// Begins a session; `None` where something that it relied on changed.
     async fn begin(
         &self,
-        request: &ValidRequest<'_>,
+        request: Option<&ValidRequest<'_>>,
         user: &Versioned<User>,
         counters: &Counters,
     ) -> Result<Option<Answer>, Failure> {
@@ -161,7 +179,7 @@ impl Attempt<'_> {
             created_at: moment.now,
             expires_at,
             idle_expires_at,
-            clients: vec![request.client.id.clone()],
+            clients: request.iter().map(|request| request.client.id.clone()).collect(),
         };
         let _turn = counters.turn(self.app).await;
         let mut writes = vec![Write::CreateSession(session), Write::RelyOnUser(user.clone())];
@@ -171,7 +189,10 @@ impl Attempt<'_> {
         }
         match called.store.commit(writes).await {
             Ok(()) => {
-                let answer = self.resume(self.flow.with_login(id, moment.now), &moment)?;
+                let answer = match request {
+                    Some(_) => self.resume(self.flow.with_login(id, moment.now), &moment)?,
+                    None => see_other(GRANTS_PATH),
+                };
                 Ok(Some(with_header(answer, header::SET_COOKIE, &cookie)))
             }
             Err(CommitError::Conflict) => Ok(None),
@@ -180,7 +201,11 @@ impl Attempt<'_> {
     }
 
     /// The client learns that the person is blocked: only who knows the password gets here.
-    async fn blocked(&self, request: &ValidRequest<'_>, trace: &mut Trace) -> Result<Answer, Failure> {
+    async fn blocked(
+        &self,
+        request: Option<&ValidRequest<'_>>,
+        trace: &mut Trace,
+    ) -> Result<Answer, Failure> {
         let (app, called) = (self.app, self.called);
         let consumed = ConsumedHandle { id: self.flow.id.clone(), expires_at: self.flow.expires_at };
         match called.store.commit(vec![Write::ConsumeHandle(consumed)]).await {
@@ -189,6 +214,10 @@ impl Attempt<'_> {
             Err(error) => return Err(error.into()),
         }
         trace.refused = Some("user_blocked".to_owned());
+        let Some(request) = request else {
+            let text = "Your account is blocked. Ask whoever runs this site.";
+            return Ok(answer::page(app, called, StatusCode::FORBIDDEN, "access_denied", text));
+        };
         Ok(match Rejected::of(request.target.clone(), AuthorizeError::UserBlocked) {
             Rejected::Page(error) => page_error(app, called, &error, trace),
             Rejected::Redirect(target, error) => {
@@ -208,15 +237,15 @@ impl Attempt<'_> {
 
     fn page(
         &self,
-        request: &ValidRequest<'_>,
+        request: Option<&ValidRequest<'_>>,
         username: &str,
         problem: Option<LoginProblem>,
         moment: &Moment,
     ) -> Answer {
         let page = pages::LoginPage {
             tenant: &self.called.tenant.record.settings.friendly_name,
-            client_name: &request.client.name,
-            logo: request.client.logo_uri.as_deref(),
+            client_name: request.map(|request| request.client.name.as_str()),
+            logo: request.and_then(|request| request.client.logo_uri.as_deref()),
             action_url: &format!("{LOGIN_PATH}?{}", self.parts.uri.query().unwrap_or_default()),
             username,
             problem,

@@ -95,6 +95,17 @@ pub fn new_browser(moment: &Moment, scheme: Scheme) -> (String, String) {
     (digest::browser_digest(&value), format!("{}={value}; Path=/; {rest}", BROWSER.name(scheme)))
 }
 
+/// The digest of the browser's cookie of that kind; with the field that gives it one, where it has none yet.
+pub fn browser(headers: &HeaderMap, moment: &Moment, scheme: Scheme) -> (String, Option<String>) {
+    match browser_digest(headers, scheme) {
+        Some(digest) => (digest, None),
+        None => {
+            let (digest, cookie) = new_browser(moment, scheme);
+            (digest, Some(cookie))
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

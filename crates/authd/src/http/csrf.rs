@@ -22,6 +22,17 @@ pub fn same_origin(headers: &HeaderMap, origin: &Origin) -> bool {
         && site.iter().all(|said| matches!(*said, "same-origin" | "none"))
 }
 
+/// Whether nothing says that the request is anything but a person's going to a page: not a picture, a script's fetch, a
+/// frame, or a look-ahead (threats LO-05). Old browsers say nothing.
+pub fn is_page_visit(headers: &HeaderMap) -> bool {
+    let all = |name: &str, wanted: &str| {
+        headers.get_all(name).iter().all(|value| value.as_bytes() == wanted.as_bytes())
+    };
+    all("sec-fetch-mode", "navigate")
+        && all("sec-fetch-dest", "document")
+        && !headers.contains_key("sec-purpose")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -53,6 +64,32 @@ mod tests {
             &[("origin", "https://first.example"), ("origin", "https://evil.example")],
             &[("sec-fetch-site", "cross-site")],
             &[("sec-fetch-site", "same-site")],
+        ] {
+            assert!(!with(refused), "{refused:?}");
+        }
+    }
+
+    #[test]
+    fn lo_05_pictures_frames_fetches_and_look_aheads_are_no_visits() {
+        let with = |pairs: &[(&'static str, &str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in pairs {
+                headers.append(*name, value.parse().unwrap());
+            }
+            is_page_visit(&headers)
+        };
+        assert!(with(&[]));
+        assert!(with(&[
+            ("sec-fetch-mode", "navigate"),
+            ("sec-fetch-dest", "document"),
+            ("sec-fetch-site", "cross-site")
+        ]));
+        for refused in [
+            &[("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")][..],
+            &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")],
+            &[("sec-fetch-mode", "cors"), ("sec-fetch-dest", "empty")],
+            &[("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document"), ("sec-purpose", "prefetch")],
+            &[("sec-fetch-mode", "navigate"), ("sec-fetch-mode", "cors")],
         ] {
             assert!(!with(refused), "{refused:?}");
         }

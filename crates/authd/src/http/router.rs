@@ -15,6 +15,14 @@ pub enum Endpoint {
     Consent,
     /// `endpoints::authorize::confirm`
     Confirm,
+    /// `endpoints::logout`, Auth0's
+    Auth0Logout,
+    /// `endpoints::logout`, OpenID Connect RP-Initiated Logout
+    OidcLogout,
+    /// `endpoints::logout`, the question
+    AskLogout,
+    /// `endpoints::grants`
+    Grants,
     /// `endpoints::userinfo`
     UserInfo,
     /// `endpoints::token`
@@ -47,6 +55,8 @@ pub struct Route {
 }
 
 const GET: &[Method] = &[Method::GET, Method::HEAD];
+/// What a look-ahead must not do.
+const GET_ALONE: &[Method] = &[Method::GET];
 const POST: &[Method] = &[Method::POST];
 const FORM: &[Method] = &[Method::GET, Method::POST];
 
@@ -57,6 +67,10 @@ pub const ROUTES: &[Route] = &[
     Route { path: "/u/login", endpoint: Endpoint::Login, methods: FORM, of_a_tenant: true },
     Route { path: "/u/consent", endpoint: Endpoint::Consent, methods: FORM, of_a_tenant: true },
     Route { path: "/u/confirm", endpoint: Endpoint::Confirm, methods: FORM, of_a_tenant: true },
+    Route { path: "/v2/logout", endpoint: Endpoint::Auth0Logout, methods: GET_ALONE, of_a_tenant: true },
+    Route { path: "/oidc/logout", endpoint: Endpoint::OidcLogout, methods: FORM, of_a_tenant: true },
+    Route { path: "/u/logout", endpoint: Endpoint::AskLogout, methods: FORM, of_a_tenant: true },
+    Route { path: "/u/grants", endpoint: Endpoint::Grants, methods: FORM, of_a_tenant: true },
     Route { path: "/userinfo", endpoint: Endpoint::UserInfo, methods: FORM, of_a_tenant: true },
     Route { path: "/oauth/revoke", endpoint: Endpoint::Revoke, methods: POST, of_a_tenant: true },
     Route { path: "/oauth/token", endpoint: Endpoint::Token, methods: POST, of_a_tenant: true },

@@ -92,6 +92,9 @@ async fn change_tenant(
         if let Some(name) = &changes.default_directory {
             settings.default_directory = Some(name.clone());
         }
+        if let Some(urls) = &changes.allowed_logout_urls {
+            settings.allowed_logout_urls.clone_from(urls);
+        }
         settings.session_lifetime = changes.session_lifetime.unwrap_or(settings.session_lifetime);
         settings.idle_session_lifetime =
             changes.idle_session_lifetime.unwrap_or(settings.idle_session_lifetime);

@@ -8,6 +8,7 @@ use super::facts::Loaded;
 use crate::app::{App, Called, Trace};
 use crate::endpoints::token::sign_user_token;
 use crate::failure::Failure;
+use crate::flow::NotTaken;
 use crate::http::response::{Answer, found};
 use crate::keys::TenantKeys;
 use crate::pages;
@@ -79,7 +80,24 @@ pub(crate) fn cross_site(app: &App, called: &Called, trace: &mut Trace) -> Answe
     page(app, called, StatusCode::FORBIDDEN, "access_denied", "The form was not sent from this site.")
 }
 
-fn page(app: &App, called: &Called, status: StatusCode, code: &str, text: &str) -> Answer {
+/// A form of a page that was seen too long ago, or in another browser.
+pub(crate) fn not_taken(app: &App, called: &Called, why: NotTaken, trace: &mut Trace) -> Answer {
+    match why {
+        NotTaken::Expired => {
+            trace.refused = Some("form_expired".to_owned());
+            let text = "This page has expired, or its address is incomplete. Open it again.";
+            page(app, called, StatusCode::BAD_REQUEST, "invalid_request", text)
+        }
+        NotTaken::OfAnotherBrowser => {
+            trace.refused = Some("form_of_another_browser".to_owned());
+            let text =
+                "This page was opened in another browser, or your browser sends no cookies. Open it again.";
+            page(app, called, StatusCode::FORBIDDEN, "access_denied", text)
+        }
+    }
+}
+
+pub(crate) fn page(app: &App, called: &Called, status: StatusCode, code: &str, text: &str) -> Answer {
     let tenant = &called.tenant.record.settings.friendly_name;
     pages::error(status, &pages::ErrorPage { tenant, code, description: text }, &app.moments().draw())
 }

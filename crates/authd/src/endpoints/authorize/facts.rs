@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use http::request::Parts;
-use jwt_core::{Algorithm, KeySet, Scratch, TokenType, Verifier, VerifyingKey};
 use oauth_grants::Moment;
 use oauth_grants::authorize::{AuthorizeParams, Facts, Flow, Hint, ValidRequest};
 use records::{
     AdministrativeConsent, Audience, Client, ClientGrant, ClientId, Connection, ResourceServer, Session,
-    SessionId, SigningAlgorithm, SubjectType, User, UserGrant, UserId, Versioned,
+    SessionId, SubjectType, User, UserGrant, Versioned,
 };
 use store::Unavailable;
 
@@ -105,25 +104,9 @@ impl Loaded {
     }
 }
 
-/// Whose ID token the `id_token_hint` is. Its age does not matter: it is a hint, and opens nothing.
+/// Whose ID token the `id_token_hint` is.
 fn hint(called: &Called, keys: &TenantKeys, request: &ValidRequest<'_>, moment: &Moment) -> Hint {
     let Some(token) = request.id_token_hint else { return Hint::Absent };
-    let shared = match (request.client.id_token_algorithm, &request.client.id_token_secret) {
-        (SigningAlgorithm::Hs256, Some(secret)) => {
-            VerifyingKey::dangerous_from_short_secret(Algorithm::Hs256, secret.expose().as_bytes()).ok()
-        }
-        _ => None,
-    };
-    let keys = shared.map_or_else(|| keys.verifying().clone(), KeySet::from);
-    //= OpenID Connect Core 1.0 §3.1.2.2
-    let verifier = Verifier::builder(keys)
-        .issuer(called.origin.issuer())
-        .audience(request.client.id.as_str())
-        .token_type(TokenType::Jwt)
-        .any_expiry_dangerous()
-        .build();
-    let mut scratch = Scratch::default();
-    let verified = verifier.verify::<()>(token, moment.now.0, &mut scratch).ok();
-    let user = verified.and_then(|claims| UserId::parse(claims.subject.as_deref()?).ok());
-    user.map_or(Hint::Refused, Hint::Of)
+    let hinted = crate::endpoints::hint::verify(called, keys, request.client, token, moment);
+    hinted.map_or(Hint::Refused, |hinted| Hint::Of(hinted.user))
 }
