@@ -169,6 +169,7 @@ fn settings_of_tenants_and_applications_are_changed_and_shown() {
             &update[..],
             &["--session-lifetime", "3600", "--idle-session-lifetime", "600"],
             &["--scope-descriptions", "true", "--verifiable-callbacks", "era", "--iss-parameter", "false"],
+            &["--logout-urls", "https://portal.example/,https://portal.example/b"],
             &["--client-defaults", "strict", "--updated-at", "iso8601", "--skip-confirmation", "false"],
         ]
         .concat(),
@@ -182,12 +183,18 @@ fn settings_of_tenants_and_applications_are_changed_and_shown() {
         ("client_defaults", json!("strict")),
         ("updated_at", json!("iso8601")),
         ("skip_confirmation", json!(false)),
+        ("allowed_logout_urls", json!(["https://portal.example/", "https://portal.example/b"])),
         ("default_directory", json!("Username-Password-Authentication")),
     ] {
         assert_eq!(changed[member], value, "{member}");
     }
     let (code, said) = refused(path, &["tenants", "update", "dev", "--default-directory", "Nowhere"]);
     assert!(code == Some(1) && said.contains("Nowhere"), "{said}");
+    let (code, said) =
+        refused(path, &["tenants", "update", "dev", "--logout-urls", "https://*.portal.example/"]);
+    assert!(code == Some(2) && said.contains("logout URL"), "{said}");
+    let none = command(path, &["tenants", "update", "dev", "--logout-urls", ""]);
+    assert_eq!(none["allowed_logout_urls"], json!([]));
     let (code, said) = refused(path, &["tenants", "update", "dev", "--session-lifetime", "1"]);
     assert!(code == Some(2) && said.contains("session lifetime"), "{said}");
 
@@ -196,16 +203,30 @@ fn settings_of_tenants_and_applications_are_changed_and_shown() {
         &[
             &["apps", "create", "-n", "App", "-y", "regular", "--id-token-alg", "HS256"][..],
             &["--logo", "https://app.example/logo.png", "--skip-confirmation", "true"],
-            &["-c", "https://app.example/cb"],
+            &["-c", "https://app.example/cb", "--backchannel-logout-uri", "https://app.example/logout"],
         ]
         .concat(),
     );
+    assert_eq!(app["backchannel_logout_uri"], "https://app.example/logout");
     assert_eq!(app["id_token_alg"], "HS256");
     assert_eq!(app["logo_uri"], "https://app.example/logo.png");
     let id = app["client_id"].as_str().unwrap();
     let app = command(path, &["apps", "update", id, "--logo", "", "--skip-confirmation", "tenant"]);
     assert_eq!(app["logo_uri"], Value::Null);
     assert_eq!(app["skip_non_verifiable_callback_uri_confirmation_prompt"], Value::Null);
+    for bad in [
+        "http://app.example/logout",
+        "https://app.example/#x",
+        "ftp://localhost/",
+        "https://a:b@app.example/",
+    ] {
+        let (code, said) = refused(path, &["apps", "update", id, "--backchannel-logout-uri", bad]);
+        assert!(code == Some(2) && said.contains("back-channel logout URI"), "{bad}: {said}");
+    }
+    for (given, kept) in [("http://127.0.0.1:9/out", json!("http://127.0.0.1:9/out")), ("", Value::Null)] {
+        let app = command(path, &["apps", "update", id, "--backchannel-logout-uri", given]);
+        assert_eq!(app["backchannel_logout_uri"], kept);
+    }
     let (code, said) = refused(path, &["apps", "update", id, "-c", "https://*.app.example/cb"]);
     assert!(code == Some(2) && said.contains("may not use"), "{said}");
 }
@@ -217,10 +238,11 @@ fn a_seed_file_brings_databases_and_people() {
     let inside = data.path().join("data");
     std::fs::write(
         &file,
-        "tenant:\n  session_lifetime: 2\n  idle_session_lifetime: 1\n  default_directory: staff\n  flags:\n    \
+        "tenant:\n  allowed_logout_urls: [https://portal.example/]\n  session_lifetime: 2\n  idle_session_lifetime: 1\n  default_directory: staff\n  flags:\n    \
          use_scope_descriptions_for_consent: true\ndatabases:\n  - name: staff\n    strategy: auth0\n    \
          enabled_clients: [Password Client]\n    options: {passwordPolicy: good, brute_force_protection: true}\n\
-         users:\n  - email: grace@example.com\n    password: Correct-Horse-10\n    email_verified: true\n",
+         clients:\n  - name: Told\n    client_id: told\n    oidc_logout:\n      backchannel_logout_urls: \
+         [https://told.example/logout]\nusers:\n  - email: grace@example.com\n    password: Correct-Horse-10\n    email_verified: true\n",
     )
     .unwrap();
     for _ in 0..2 {
@@ -228,7 +250,10 @@ fn a_seed_file_brings_databases_and_people() {
         let (status, body) = log_in(&server, "grace@example.com", "Correct-Horse-10");
         assert_eq!(status, 200, "{body}");
     }
+    let told = command(&inside, &["apps", "show", "told"]);
+    assert_eq!(told["backchannel_logout_uri"], "https://told.example/logout");
     let tenant = command(&inside, &["tenants", "show", "dev"]);
+    assert_eq!(tenant["allowed_logout_urls"], json!(["https://portal.example/"]));
     assert_eq!(tenant["session_lifetime"], 7200);
     assert_eq!(tenant["idle_session_lifetime"], 3600);
     assert_eq!(tenant["default_directory"], "staff");

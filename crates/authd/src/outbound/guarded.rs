@@ -102,7 +102,8 @@ impl Guarded {
         let sockets = resolve(&host, port).await?;
         for socket in &sockets {
             let is_listed = self.allow_loopback.iter().any(|listed| listed.allows(*socket));
-            if !is_listed && !(is_secure && is_public(socket.ip())) {
+            let is_allowed = is_listed || (is_secure && is_public(socket.ip()));
+            if !is_allowed {
                 return Err(NoAnswer::NotAllowed(*socket));
             }
         }
