@@ -132,7 +132,7 @@ impl Attempt<'_> {
             if user.record.is_blocked {
                 return self.blocked(request, trace).await;
             }
-            match self.begin(request, &user, &counters).await? {
+            match self.begin(&user, &counters).await? {
                 Some(answer) => return Ok(answer),
                 None => continue,
             }
@@ -141,12 +141,7 @@ impl Attempt<'_> {
     }
 
     /// Begins a session; `None` where something that it relied on changed.
-    async fn begin(
-        &self,
-        request: &ValidRequest<'_>,
-        user: &Versioned<User>,
-        counters: &Counters,
-    ) -> Result<Option<Answer>, Failure> {
+    async fn begin(&self, user: &Versioned<User>, counters: &Counters) -> Result<Option<Answer>, Failure> {
         let (called, moment) = (self.called, self.app.moments().draw());
         let (settings, scheme) = (&called.tenant.record.settings, called.origin.scheme());
         // Always another id: one that somebody planted before is worth nothing after (LC-02).
@@ -161,7 +156,8 @@ impl Attempt<'_> {
             created_at: moment.now,
             expires_at,
             idle_expires_at,
-            clients: vec![request.client.id.clone()],
+            // The client joins when it gets something: the person may yet decline.
+            clients: Vec::new(),
         };
         let _turn = counters.turn(self.app).await;
         let mut writes = vec![Write::CreateSession(session), Write::RelyOnUser(user.clone())];
