@@ -7,6 +7,7 @@ import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect } from 'node:tls'
+import { inspect } from 'node:util'
 import { chromium } from 'playwright-core'
 
 const require = createRequire(import.meta.url)
@@ -30,7 +31,7 @@ export class Cases {
       await run()
       this.say({ name: this.prefix + name, ok: true })
     } catch (error) {
-      this.say({ name: this.prefix + name, ok: false, why: String(error?.stack ?? error) })
+      this.say({ name: this.prefix + name, ok: false, why: inspect(error) })
     }
   }
 
@@ -87,7 +88,7 @@ async function application() {
       forms.push(form)
     }
     answer.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(
-      `<!doctype html><html lang="en"><title>Application</title><h1>Application</h1>
+      `<!doctype html><html lang="en"><title>Application</title><link rel="icon" href="data:,"><h1>Application</h1>
 <pre id="query">${escaped(search)}</pre><pre id="form">${escaped(form)}</pre><pre id="fragment"></pre>
 <script>document.getElementById('fragment').textContent = location.hash</script></html>`,
     )
@@ -157,7 +158,8 @@ export class Person {
       }
     })
     page.on('console', (message) => {
-      if (/Content Security Policy|Refused to/.test(message.text())) {
+      // A browser asks for icons by itself, whenever it likes.
+      if (/Content Security Policy|Refused to/.test(message.text()) && !message.text().includes('/favicon.ico')) {
         this.complaints.push(message.text())
       }
     })
@@ -216,7 +218,7 @@ export class Person {
   async close() {
     const { complaints } = this
     await this.page.context().close()
-    assert.deepEqual(complaints, [], 'the browser complained about a page')
+    assert.deepEqual(complaints, [])
   }
 }
 
@@ -226,9 +228,10 @@ export async function person(browser, options, story) {
   try {
     await story(somebody)
   } catch (error) {
-    error.message += `\n    at ${somebody.page.url().slice(0, 200)}`
+    const text = await somebody.page.locator('body').innerText().catch(String)
+    const where = `at ${somebody.page.url().slice(0, 200)}, which says: ${text.slice(0, 300)}`
     await somebody.page.context().close()
-    throw error
+    throw new Error(where, { cause: error })
   }
   await somebody.close()
 }

@@ -212,13 +212,16 @@ if (!question.smoke) {
     alone(async (somebody) => {
       const { page } = somebody
       await somebody.visit(h.authorization(origin, h.implicit('read')))
+      await page.locator('#username:focus').waitFor()
       await page.keyboard.type(h.USER)
       await page.keyboard.press('Tab')
+      await page.locator('#password:focus').waitFor()
       await page.keyboard.type(h.PASSWORD)
       await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
       await token(somebody, 'read')
       await somebody.visit(h.authorization(origin, h.implicit('read', { prompt: 'consent' })))
       await page.keyboard.press('Tab')
+      await page.locator('#accept:focus').waitFor()
       await Promise.all([page.waitForNavigation(), page.keyboard.press('Enter')])
       await token(somebody, 'read')
     }))

@@ -166,6 +166,8 @@ impl TokenError {
             Self::Code(CodeRefusal::UserGone) => ErrorKind::UserOfCodeGone,
             Self::Code(CodeRefusal::ApiGone) => ErrorKind::ApiOfCodeGone,
             Self::Code(CodeRefusal::ConsentWithdrawn) => ErrorKind::ConsentWithdrawn,
+            Self::Code(CodeRefusal::ConnectionDisabled) => ErrorKind::ConnectionOfCodeDisabled,
+            Self::Refresh(RefreshRefusal::ConnectionDisabled) => ErrorKind::ConnectionOfRefreshTokenDisabled,
             Self::ClientIsThirdParty(_) => ErrorKind::ClientIsThirdParty,
             Self::ApiRefusesPeople(_) => ErrorKind::ApiRefusesPeople,
             Self::NoDefaultDirectory => ErrorKind::NoDefaultDirectory,

@@ -1,5 +1,11 @@
 //! Applications are told that a session ended: real listeners, the whole server, a clock that stands still until it is
 //! moved (OpenID Connect Back-Channel Logout 1.0; threats LO-09, LO-10).
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a test stops at the first surprise"
+)]
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -96,7 +102,7 @@ async fn deliver(world: &World) {
 /// Header and claims of a token, after its signature was verified with what the tenant publishes.
 async fn verified(world: &World, client: &str, token: &str) -> (Value, Value) {
     let jwks = world.get("first", "/.well-known/jwks.json").send().await.text();
-    let verifier = Verifier::builder(&JwkSet::parse(&jwks).unwrap())
+    let verifier = Verifier::builder(JwkSet::parse(&jwks).unwrap())
         .issuer("https://first.example/")
         .audience(client)
         .token_type(TokenType::LogoutToken)

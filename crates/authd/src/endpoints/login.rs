@@ -150,7 +150,7 @@ impl Attempt<'_> {
             if user.record.is_blocked {
                 return self.blocked(request, trace).await;
             }
-            match self.begin(request, &user, &counters).await? {
+            match self.begin(&user, &counters).await? {
                 Some(answer) => return Ok(answer),
                 None => continue,
             }
@@ -159,12 +159,7 @@ impl Attempt<'_> {
     }
 
     /// Begins a session; `None` where something that it relied on changed.
-    async fn begin(
-        &self,
-        request: Option<&ValidRequest<'_>>,
-        user: &Versioned<User>,
-        counters: &Counters,
-    ) -> Result<Option<Answer>, Failure> {
+    async fn begin(&self, user: &Versioned<User>, counters: &Counters) -> Result<Option<Answer>, Failure> {
         let (called, moment) = (self.called, self.app.moments().draw());
         let (settings, scheme) = (&called.tenant.record.settings, called.origin.scheme());
         // Always another id: one that somebody planted before is worth nothing after (LC-02).
@@ -179,7 +174,8 @@ impl Attempt<'_> {
             created_at: moment.now,
             expires_at,
             idle_expires_at,
-            clients: request.iter().map(|request| request.client.id.clone()).collect(),
+            // The client joins when it gets something: the person may yet decline.
+            clients: Vec::new(),
         };
         let _turn = counters.turn(self.app).await;
         let mut writes = vec![Write::CreateSession(session), Write::RelyOnUser(user.clone())];
@@ -189,9 +185,11 @@ impl Attempt<'_> {
         }
         match called.store.commit(writes).await {
             Ok(()) => {
-                let answer = match request {
-                    Some(_) => self.resume(self.flow.with_login(id, moment.now), &moment)?,
-                    None => see_other(GRANTS_PATH),
+                let answer = match self.flow.destination {
+                    Destination::Authorization => {
+                        self.resume(self.flow.with_login(id, moment.now), &moment)?
+                    }
+                    Destination::OwnPage => see_other(GRANTS_PATH),
                 };
                 Ok(Some(with_header(answer, header::SET_COOKIE, &cookie)))
             }

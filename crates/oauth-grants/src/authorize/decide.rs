@@ -402,6 +402,8 @@ fn respond<'f>(
     moment: &Moment,
 ) -> Result<AuthorizeDecision<'f>, AuthorizeError> {
     let Present { api, session, user, scopes } = present;
+    // A sealed token says which single claims were asked for, so it needs no scope for them. An API's token does not.
+    let scopes = if api.is_none() { scopes.intersection(&request.named_scopes) } else { scopes };
     let response_type = request.response_type;
     let mut writes = consume(facts.flow);
     let code = if response_type.code {

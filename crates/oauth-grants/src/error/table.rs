@@ -78,6 +78,8 @@ pub enum ErrorKind {
     ConsentOfRefreshTokenWithdrawn,
     OtherAudience,
     TokenOfAnotherClient,
+    ConnectionOfCodeDisabled,
+    ConnectionOfRefreshTokenDisabled,
 }
 
 impl ErrorKind {
@@ -275,6 +277,8 @@ pub const ERRORS: &[Row] = &[
     code(ErrorKind::UserOfCodeGone, "user_of_code_gone"),
     code(ErrorKind::ApiOfCodeGone, "api_of_code_gone"),
     code(ErrorKind::ConsentWithdrawn, "consent_withdrawn"),
+    code(ErrorKind::ConnectionOfCodeDisabled, "connection_of_code_disabled"),
+    unusable_refresh_token(ErrorKind::ConnectionOfRefreshTokenDisabled, "connection_of_refresh_token_disabled"),
     verifier(ErrorKind::CodeWithoutChallenge, "code_without_challenge"),
     verifier(ErrorKind::VerifierMissing, "verifier_missing"),
     verifier(ErrorKind::VerifierWrong, "verifier_wrong"),

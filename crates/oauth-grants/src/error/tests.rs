@@ -78,7 +78,7 @@ fn every_error() -> Vec<TokenError> {
     errors
 }
 
-fn every_refresh_refusal() -> [RefreshRefusal; 11] {
+fn every_refresh_refusal() -> [RefreshRefusal; 12] {
     use RefreshRefusal as R;
     [
         R::Unknown,
@@ -92,6 +92,7 @@ fn every_refresh_refusal() -> [RefreshRefusal; 11] {
         R::ApiGone,
         R::OfflineAccessWithdrawn,
         R::ConsentWithdrawn,
+        R::ConnectionDisabled,
     ]
 }
 
@@ -104,7 +105,7 @@ fn a_refresh_token_that_gives_nothing_gets_the_answer_that_client_libraries_look
     }
 }
 
-fn every_code_refusal() -> [CodeRefusal; 14] {
+fn every_code_refusal() -> [CodeRefusal; 15] {
     use CodeRefusal as C;
     [
         C::Unknown,
@@ -121,6 +122,7 @@ fn every_code_refusal() -> [CodeRefusal; 14] {
         C::UserGone,
         C::ApiGone,
         C::ConsentWithdrawn,
+        C::ConnectionDisabled,
     ]
 }
 

@@ -6,13 +6,13 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use policy::GrantTypeRefusal;
 use policy::lifetime::Channel;
 use records::{
-    Audience, AuthorizationCode, AuthorizationCodeId, CodeState, GrantType, Invalid, Origin, RefreshFamily,
-    ResourceServer, SecretText, TenantSettings, User, UserGrant, Versioned, Write,
+    Audience, AuthorizationCode, AuthorizationCodeId, CodeState, Connection, GrantType, Invalid, Origin,
+    RefreshFamily, ResourceServer, SecretText, TenantSettings, User, UserGrant, Versioned, Write,
 };
 
 use crate::client_auth::AuthenticatedClient;
 use crate::crypto;
-use crate::grants::refresh_token::{Login, NewFamily, begin, without_withdrawn_offline_access};
+use crate::grants::refresh_token::{Login, NewFamily, begin, lets_in, without_withdrawn_offline_access};
 use crate::issue::{UserTokenFacts, user_access_token};
 use crate::oidc::claims::{ClaimsRequest, UserClaims, has_scope};
 use crate::oidc::id_token::IdToken;
@@ -103,6 +103,8 @@ pub enum CodeRefusal {
     ApiGone,
     /// What the person or an administrator had allowed was withdrawn.
     ConsentWithdrawn,
+    /// The person's connection does not let them in to this client any more.
+    ConnectionDisabled,
 }
 
 /// What must be known to decide.
@@ -118,6 +120,8 @@ pub struct Facts<'f> {
     pub api: Option<&'f ResourceServer>,
     /// What the person allows this client on this audience: what the code relies on, if it does.
     pub user_grant: Option<&'f Versioned<UserGrant>>,
+    /// The connection that knows the person, if it is still there.
+    pub home: Option<&'f Connection>,
     /// Whether the code's scopes need no more consent than there is.
     pub consent_still_holds: bool,
     /// What holds for the tenant.
@@ -172,6 +176,9 @@ fn redeem<'f>(
         Audience::UserInfo => None,
         Audience::Api(id) => Some(facts.api.filter(|api| api.id == *id).ok_or(CodeRefusal::ApiGone)?),
     };
+    if !lets_in(facts.home, &user.record, client) {
+        return Err(CodeRefusal::ConnectionDisabled.into());
+    }
     if !facts.consent_still_holds {
         return Err(CodeRefusal::ConsentWithdrawn.into());
     }

@@ -5,7 +5,7 @@ use std::fmt;
 use policy::lifetime::Channel;
 use policy::{GrantTypeRefusal, offline_access};
 use records::{
-    Audience, AuthenticationMethod, Client, ErrorProfile, GrantType, Invalid, Lifetime, Origin,
+    Audience, AuthenticationMethod, Client, Connection, ErrorProfile, GrantType, Invalid, Lifetime, Origin,
     PreviousToken, RefreshFamily, RefreshFamilyId, ResourceServer, RotationType, ScopeSet, ScopeToken,
     SecretText, SessionId, TenantSettings, UnixTime, User, UserGrant, UserId, Versioned, Write,
 };
@@ -91,6 +91,8 @@ pub enum RefreshRefusal {
     OfflineAccessWithdrawn,
     /// What the person or an administrator had allowed was withdrawn.
     ConsentWithdrawn,
+    /// The person's connection does not let them in to this client any more.
+    ConnectionDisabled,
 }
 
 /// What must be known to decide.
@@ -108,6 +110,8 @@ pub struct Facts<'f> {
     pub api: Option<&'f ResourceServer>,
     /// What the person allows this client on this audience, if anything.
     pub user_grant: Option<&'f Versioned<UserGrant>>,
+    /// The connection that knows the person, if it is still there.
+    pub home: Option<&'f Connection>,
     /// Whether the family's scopes need no more consent than there is.
     pub consent_still_holds: bool,
     /// What holds for the tenant.
@@ -256,10 +260,18 @@ fn still_allowed<'f>(
     if !offline_access::may_be_issued(facts.client.client(), api) {
         return Err(RefreshRefusal::OfflineAccessWithdrawn.into());
     }
+    if !lets_in(facts.home, &user.record, facts.client.client()) {
+        return Err(RefreshRefusal::ConnectionDisabled.into());
+    }
     if !facts.consent_still_holds {
         return Err(RefreshRefusal::ConsentWithdrawn.into());
     }
     Ok((user, api))
+}
+
+/// Whether the connection that knows the person lets them in to the client.
+pub(super) fn lets_in(home: Option<&Connection>, user: &User, client: &Client) -> bool {
+    home.is_some_and(|home| home.name == user.connection && home.enabled_clients.include(&client.id))
 }
 
 /// One family is for one API (RT-10).

@@ -36,9 +36,12 @@ pub(super) async fn respond(
             None => None,
         };
         let (mut user, mut api, mut user_grant, mut administrative) = (None, None, None, None);
-        let (mut family, mut oldest) = (None, None);
+        let (mut family, mut oldest, mut home) = (None, None, None);
         if let Some(code) = code.as_ref().map(|code| &code.record) {
             user = store.user(&code.user).await?;
+            if let Some(user) = &user {
+                home = store.connection(&user.record.connection).await?;
+            }
             user_grant = store.user_grant(&code.user, &code.client, &code.audience).await?;
             match &code.state {
                 CodeState::Used { family: Some(id), .. } => family = store.refresh_family(id).await?,
@@ -71,6 +74,7 @@ pub(super) async fn respond(
             user: user.as_ref(),
             api,
             user_grant: user_grant.as_ref(),
+            home: home.as_ref().map(|connection| &connection.record),
             consent_still_holds,
             settings,
             origin: &called.origin,

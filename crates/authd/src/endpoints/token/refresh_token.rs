@@ -39,8 +39,12 @@ pub(super) async fn respond(
             Some(Err(_)) | None => None,
         };
         let (mut user, mut api, mut user_grant, mut administrative) = (None, None, None, None);
+        let mut home = None;
         if let Some(family) = family.as_ref().map(|family| &family.record) {
             user = store.user(&family.user).await?;
+            if let Some(user) = &user {
+                home = store.connection(&user.record.connection).await?;
+            }
             user_grant = store.user_grant(&family.user, &family.client, &family.audience).await?;
             if let Audience::Api(id) = &family.audience {
                 api = store.resource_server(id).await?;
@@ -73,6 +77,7 @@ pub(super) async fn respond(
             user: user.as_ref(),
             api,
             user_grant: user_grant.as_ref(),
+            home: home.as_ref().map(|connection| &connection.record),
             consent_still_holds,
             settings,
             origin: &called.origin,

@@ -1,9 +1,8 @@
 //! Codes, rule by rule (RFC 6749 §4.1.3; RFC 7636 §4.6; threat model CG).
 
 use records::{
-    ApiIdentifier, AuthenticationMethod, Client, ClientId, ConnectionName, ErrorProfile, Lifetime,
-    ResourceServerId, ScopeSet, SessionId, SigningAlgorithm, UnixTime, UpdatedAt, UserGrantId, UserId,
-    Version,
+    ApiIdentifier, AuthenticationMethod, Client, ClientId, ErrorProfile, Lifetime, ResourceServerId,
+    ScopeSet, SessionId, SigningAlgorithm, UnixTime, UpdatedAt, UserGrantId, UserId, Version,
 };
 use serde_json::{Value, json};
 
@@ -34,6 +33,7 @@ struct Case {
     user: Option<Versioned<User>>,
     api: Option<ResourceServer>,
     user_grant: Option<Versioned<UserGrant>>,
+    home: Option<Connection>,
     consent_still_holds: bool,
     settings: TenantSettings,
     origin: Origin,
@@ -74,6 +74,11 @@ impl Case {
             user: Some(versioned(user())),
             api: Some(resource_server()),
             user_grant: None,
+            home: Some(Connection {
+                name: user().connection,
+                enabled_clients: records::EnabledClients::All,
+                created_at: UnixTime(0),
+            }),
             consent_still_holds: true,
             settings: TenantSettings::default(),
             origin: origin(),
@@ -115,6 +120,7 @@ impl Case {
             user: self.user.as_ref(),
             api: self.api.as_ref(),
             user_grant: self.user_grant.as_ref(),
+            home: self.home.as_ref(),
             consent_still_holds: self.consent_still_holds,
             settings: &self.settings,
             origin: &self.origin,
@@ -454,6 +460,15 @@ fn lc_12_a_blocked_or_deleted_person_gets_nothing() {
 
 #[test]
 fn a_withdrawn_consent_and_a_removed_api_end_a_code() {
+    for home in [
+        None,
+        Case::public()
+            .home
+            .map(|home| Connection { enabled_clients: records::EnabledClients::Only(Vec::new()), ..home }),
+    ] {
+        let case = Case { home, ..Case::public() };
+        assert_eq!(case.refusal(), CodeRefusal::ConnectionDisabled.into());
+    }
     let case = Case { consent_still_holds: false, ..Case::public() };
     case.refused_as(CodeRefusal::ConsentWithdrawn, "withdrawn");
     let case = Case { api: None, ..Case::public() };
@@ -583,7 +598,6 @@ fn the_tokens_are_those_of_the_origin_and_spelled_as_the_tenant_wants() {
 fn the_answer_follows_the_person_as_they_are_now() {
     let mut case = Case::public();
     case.user().profile.name = Some("Ada King".to_owned());
-    case.user().connection = ConnectionName::parse("another").unwrap();
     assert_eq!(case.granted().id_token.unwrap()["name"], "Ada King");
 }
 

@@ -14,6 +14,7 @@ struct Scene {
     user: Option<User>,
     api: Option<ResourceServer>,
     consent: bool,
+    home: Option<Connection>,
     settings: TenantSettings,
     origin: Origin,
     now: u64,
@@ -64,6 +65,11 @@ impl Scene {
             user: Some(user()),
             api: Some(api),
             consent: true,
+            home: Some(Connection {
+                name: user().connection,
+                enabled_clients: records::EnabledClients::All,
+                created_at: UnixTime(0),
+            }),
             settings: TenantSettings::default(),
             origin: origin(),
             now: NOW.0,
@@ -93,6 +99,7 @@ impl Scene {
             user: user.as_ref(),
             api: self.api.as_ref(),
             user_grant: None,
+            home: self.home.as_ref(),
             consent_still_holds: self.consent,
             settings: &self.settings,
             origin: &self.origin,
@@ -246,6 +253,11 @@ fn rt_08_rt_12_what_was_withdrawn_gives_nothing_and_the_family_stays() {
         refused(&|scene| scene.api.as_mut().unwrap().allow_offline_access = false),
         "offline_access_withdrawn"
     );
+    assert_eq!(refused(&|scene| scene.home = None), "connection_of_refresh_token_disabled");
+    let nobodys = |scene: &mut Scene| {
+        scene.home.as_mut().unwrap().enabled_clients = records::EnabledClients::Only(Vec::new());
+    };
+    assert_eq!(refused(&nobodys), "connection_of_refresh_token_disabled");
     assert_eq!(refused(&|scene| scene.consent = false), "consent_of_refresh_token_withdrawn");
     assert_eq!(refused(&|scene| scene.client.grant_types.clear()), "grant_type_not_allowed");
     let another = records::ClientId::parse("another").unwrap();
