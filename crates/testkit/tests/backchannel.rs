@@ -1,5 +1,4 @@
-//! Applications are told that a session ended: real listeners, the whole server, a clock that stands still until it is
-//! moved (OpenID Connect Back-Channel Logout 1.0; threats LO-09, LO-10).
+//! Applications are told of logouts, by real listeners (OpenID Connect Back-Channel Logout 1.0; threats LO-09, LO-10).
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,

@@ -1,5 +1,4 @@
-//! Logging out from outside (OpenID Connect RP-Initiated Logout 1.0; Auth0's `/v2/logout`; threats LO-01 to LO-08, LC-06),
-//! and a person's own page (threats LC-21, LC-01).
+//! Logging out, and a person's own page, from outside (OpenID Connect RP-Initiated Logout 1.0; threats LO, LC-06, LC-21).
 #![expect(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
 use authd::administration::clients::NewClient;

@@ -1,4 +1,4 @@
-//! `id_token_hint`: is it an ID token of ours, and whose? (OpenID Connect Core 1.0 §3.1.2.1; RP-Initiated Logout 1.0 §2)
+//! `id_token_hint`: an ID token of ours, and whose (OpenID Connect Core 1.0 §3.1.2.1; RP-Initiated Logout 1.0 §2).
 
 use jwt_core::{Algorithm, KeySet, Scratch, TokenType, Verifier, VerifyingKey, dangerous_inspect};
 use oauth_grants::Moment;

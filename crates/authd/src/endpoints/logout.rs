@@ -1,5 +1,4 @@
-//! `/v2/logout`, `/oidc/logout` and `/u/logout`: ending a browser's session (Auth0; OpenID Connect RP-Initiated Logout 1.0;
-//! threats LO-01 to LO-08, LC-06).
+//! `/v2/logout`, `/oidc/logout` and `/u/logout` (Auth0; OpenID Connect RP-Initiated Logout 1.0; threats LO, LC-06).
 
 use std::sync::Arc;
 

@@ -1,5 +1,4 @@
-//! To which addresses does the server connect at somebody else's wish? (RFC 6890; IANA special-purpose registries;
-//! threat LO-10.)
+//! Addresses that the server connects to at somebody else's wish (RFC 6890; RFC 6052; threat LO-10).
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};

@@ -1,5 +1,4 @@
-//! Logging out at the wish of an application: what is asked, and what is done (OpenID Connect RP-Initiated Logout 1.0;
-//! Auth0's `/v2/logout`).
+//! Logging out at an application's wish (OpenID Connect RP-Initiated Logout 1.0 §2, §3; Auth0's `/v2/logout`).
 //!
 //! A logout that nobody can have forged, or that ends nothing, is done at once; any other is asked about. The browser is
 //! sent on only to an address that is registered, and only where it is certain with whom.
