@@ -7,19 +7,21 @@ use crate::{ConnectionName, Invalid, SecretText, UnixTime, UserId};
 pub struct Email(String);
 
 impl Email {
-    /// Reads an address: one `@` with something on both sides, no spaces or controls, at most 254 bytes. Lower-cases it.
+    /// Reads an address: one `@` with something on both sides, no spaces or controls, at most 254 bytes in lower case,
+    /// which is how it is kept. (Some letters grow when they become lower case.)
     ///
     /// # Errors
     ///
     /// Says what is wrong, without the text.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
         let invalid = Invalid { what: "email", why: "must be an address such as name@example.com" };
+        let text = text.to_lowercase();
         let (name, domain) = text.split_once('@').ok_or(invalid)?;
         let is_plain = !text.chars().any(|c| c.is_whitespace() || c.is_control());
         if name.is_empty() || domain.is_empty() || domain.contains('@') || text.len() > 254 || !is_plain {
             return Err(invalid);
         }
-        Ok(Self(text.to_lowercase()))
+        Ok(Self(text))
     }
 
     /// The address.
@@ -58,10 +60,10 @@ pub struct LoginName(String);
 
 impl LoginName {
     /// Reads what was typed: surrounding spaces go, letters become lower case. `None` where it is nobody's name for
-    /// its length (more than 254 bytes) or because nothing was typed.
+    /// its length (more than 254 bytes in lower case) or because nothing was typed.
     pub fn typed(text: &str) -> Option<Self> {
-        let text = text.trim();
-        (!text.is_empty() && text.len() <= 254).then(|| Self(text.to_lowercase()))
+        let text = text.trim().to_lowercase();
+        (!text.is_empty() && text.len() <= 254).then_some(Self(text))
     }
 
     /// The name.
@@ -141,6 +143,7 @@ impl User {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn names_are_compared_without_case_and_surrounding_spaces() {
@@ -150,6 +153,37 @@ mod tests {
         assert_eq!(LoginName::typed("ADA"), Some(LoginName::from(&username)));
         assert_eq!(LoginName::typed("  "), None);
         assert_eq!(LoginName::typed(&"x".repeat(255)), None);
+    }
+
+    #[test]
+    fn a_name_is_measured_as_it_is_kept() {
+        // U+0130 has two bytes, and three as `i` with a dot above.
+        let grows = format!("{}@example.com", "\u{130}".repeat(120));
+        assert!(grows.len() <= 254 && grows.to_lowercase().len() > 254);
+        assert!(Email::parse(&grows).is_err());
+        assert_eq!(LoginName::typed(&grows), None);
+    }
+
+    proptest! {
+        #[test]
+        fn what_was_read_is_read_again_to_the_letter(
+            name in "[\u{130}\u{1e9e}\u{3a3}\u{212a}a-zA-Z\\PC]{1,130}",
+            domain in "[\u{130}A-Za-z.]{1,60}",
+        ) {
+            let text = format!("{name}@{domain}");
+            if let Ok(email) = Email::parse(&text) {
+                prop_assert_eq!(Email::parse(email.as_str()), Ok(email.clone()));
+                prop_assert_eq!(LoginName::typed(email.as_str()), Some(LoginName::from(&email)));
+            }
+            for text in [&text, &name] {
+                if let Some(typed) = LoginName::typed(text) {
+                    prop_assert_eq!(LoginName::typed(typed.as_str()), Some(typed.clone()));
+                }
+                if let Ok(username) = Username::parse(text) {
+                    prop_assert_eq!(Username::parse(username.as_str()), Ok(username.clone()));
+                }
+            }
+        }
     }
 
     #[test]
