@@ -4,23 +4,52 @@ use oauth_grants::Moment;
 use oauth_grants::digest::attempts_id;
 use policy::lockout::{self, Attempt, Lockout};
 use records::{
-    AttemptsId, Connection, Lifetime, LoginAttempts, LoginName, SecretText, User, Versioned, Write,
+    AttemptsId, ClientId, Connection, ConnectionName, Lifetime, LoginAttempts, LoginName, SecretText, User,
+    UserId, Versioned, Write,
 };
 use store::{CommitError, Unavailable};
 use tokio::sync::{Mutex, MutexGuard};
+use zeroize::Zeroizing;
 
 use crate::administration::ATTEMPTS;
 use crate::app::{App, Called};
 use crate::failure::Failure;
-use crate::http::peer::Peer;
+use crate::http::peer::{Peer, counted_address, counted_network};
 use crate::passwords::Busy;
 
-/// Where attempts are counted.
-#[derive(Clone, Debug)]
-pub struct Counters {
-    account: AttemptsId,
-    /// `None` where the server does not count by address.
+/// Who hands the name and the password in.
+#[derive(Clone, Copy, Debug)]
+pub enum Source<'a> {
+    /// Whoever is at the other end of the connection.
+    Peer(Peer),
+    /// A confidential client, which authenticated and speaks for many people from one address.
+    Client(&'a ClientId),
+}
+
+/// Where the attempts of somebody who says that they bear a name are counted: by that name, by the address, and, once it
+/// is known whether there is one, by the person.
+///
+/// Names are counted apart, so that what is said about one tells nothing about another. A person's names are counted
+/// together too, and there the guesses end (LC-10); but nobody is told, as it would say whose names they are. Elsewhere
+/// the person is not kept from logging in: from another network nobody can lock somebody else out.
+pub struct Counters<'a> {
+    app: &'a App,
+    called: &'a Called,
+    connection: &'a ConnectionName,
+    typed: Option<&'a LoginName>,
+    key: Zeroizing<[u8; 32]>,
+    /// What keeps apart the counts of people in different places.
+    place: [String; 2],
+    name: AttemptsId,
+    /// `None` where an address is not one person's, or the server does not count by it.
     address: Option<AttemptsId>,
+    turn: AttemptsId,
+}
+
+impl std::fmt::Debug for Counters<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Counters").finish_non_exhaustive()
+    }
 }
 
 /// Whoever counts at the same place takes turns, in the order in which they came.
@@ -47,101 +76,152 @@ impl Turns {
 }
 
 /// What became of an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// The password is the person's.
-    Matches,
+    /// The password is this person's.
+    Matches(Box<Versioned<User>>),
     /// There is no such person, or it is another password. The attempt stays counted.
     Differs,
-    /// It was not looked at: there were too many before, or another one at the same moment.
+    /// The password was not looked at: there were too many before, under whichever of the person's names. To be answered
+    /// like [`Verdict::Differs`] to the letter.
+    Locked,
+    /// It was not looked at: there were too many under this name or from this address before.
     TooMany(Lifetime),
     /// It was not looked at: the server has too much to do.
     Busy,
 }
 
-impl Counters {
-    /// The counters of somebody who says that they are the bearer of `name`, from this address.
+/// An attempt that was counted.
+struct Counted {
+    user: Option<Versioned<User>>,
+    /// The person's count, or what stands for it; `None` where it was full.
+    second: Option<AttemptsId>,
+}
+
+/// The counts of the name and of the address, as they stand.
+type Present = (Option<Versioned<LoginAttempts>>, Option<Versioned<LoginAttempts>>);
+
+impl<'a> Counters<'a> {
+    /// The counters of somebody who says that they are the bearer of `typed`; `None` for text that is nobody's name.
     ///
-    /// A person's names count together (LC-10), and so do the addresses of a network. Elsewhere the person is not kept
-    /// from logging in: nobody can lock somebody else out.
+    /// # Errors
+    /// None in practice: where a key cannot be derived.
     pub fn of(
-        app: &App,
-        called: &Called,
-        connection: &Connection,
-        name: Option<&LoginName>,
-        user: Option<&User>,
-        peer: Option<Peer>,
+        app: &'a App,
+        called: &'a Called,
+        connection: &'a Connection,
+        typed: Option<&'a LoginName>,
+        source: Source<'_>,
     ) -> Result<Self, Failure> {
         let key = app.stores().derive(&format!("login attempts/{}", called.tenant.record.id))?;
-        let network = peer.map(Peer::network).unwrap_or_default();
-        let who = user.map(|user| user.id.as_str()).or(name.map(LoginName::as_str)).unwrap_or_default();
-        let id =
-            |what: &[&str]| attempts_id(&key, what).map_err(|invalid| Failure::Unsigned(invalid.to_string()));
-        let by_address = app.limits().counts_logins_by_address;
-        Ok(Self {
-            account: id(&["account", connection.name.as_str(), who, &network])?,
-            address: by_address.then(|| id(&["address", &network])).transpose()?,
-        })
+        let connection = &connection.name;
+        let place = match source {
+            Source::Peer(Peer::Person(address)) => ["network".to_owned(), counted_network(address)],
+            Source::Peer(Peer::Proxy) => ["anywhere".to_owned(), String::new()],
+            Source::Client(client) => ["client".to_owned(), client.to_string()],
+        };
+        let [kind, which] = &place;
+        let who = typed.map(LoginName::as_str).unwrap_or_default();
+        let name = id(&key, &["name", connection.as_str(), who, kind, which])?;
+        let address = match source {
+            Source::Peer(Peer::Person(address)) if app.limits().counts_logins_by_address => {
+                Some(id(&key, &["address", &counted_address(address)])?)
+            }
+            _ => None,
+        };
+        // Whoever shares an address shares a network, so that one turn is enough.
+        let turn = if address.is_some() { id(&key, &["turn", which])? } else { name.clone() };
+        Ok(Self { app, called, connection, typed, key, place, name, address, turn })
     }
 
-    /// Counts the attempt, then verifies the password; against nothing where there is no such person.
-    pub async fn verify(
-        &self,
-        app: &App,
-        called: &Called,
-        password: SecretText,
-        user: Option<&User>,
-        moment: &Moment,
-    ) -> Result<Verdict, Failure> {
-        if let Err(wait) = self.reserve(app, called, moment).await? {
-            return Ok(Verdict::TooMany(wait));
-        }
-        let hash = user.and_then(|user| user.password_hash.as_ref());
-        match app.passwords()?.verify(password, hash).await {
-            Ok(true) => Ok(Verdict::Matches),
-            Ok(false) => Ok(Verdict::Differs),
+    /// Counts the attempt, then verifies the password; against nothing where there is no such person, or none whose
+    /// password may still be tried.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub async fn verify(&self, password: SecretText, moment: &Moment) -> Result<Verdict, Failure> {
+        let Counted { user, second } = match self.reserve(moment).await? {
+            Ok(counted) => counted,
+            Err(wait) => return Ok(Verdict::TooMany(wait)),
+        };
+        let hash = user.as_ref().and_then(|user| user.record.password_hash.as_ref());
+        match self.app.passwords()?.verify(password, hash.filter(|_| second.is_some())).await {
+            Ok(_) if second.is_none() => Ok(Verdict::Locked),
+            Ok(matches) => Ok(match user.filter(|_| matches) {
+                Some(user) => Verdict::Matches(Box::new(user)),
+                None => Verdict::Differs,
+            }),
             Err(Busy) => {
                 // Nobody guessed anything. If it cannot be given back now, it is forgotten within the hour.
-                let _turn = self.turn(app).await;
-                let (account, address) = self.present(called).await?;
-                let given_back = account.into_iter().chain(address).map(give_back).collect();
-                drop(called.store.commit(given_back).await);
+                let _turn = self.turn().await;
+                let (name, address) = self.present().await?;
+                let second = match &second {
+                    Some(id) => self.called.store.login_attempts(id).await?,
+                    None => None,
+                };
+                let counts = name.into_iter().chain(address).chain(second);
+                drop(self.called.store.commit(counts.map(give_back).collect()).await);
                 Ok(Verdict::Busy)
             }
         }
     }
 
     /// Waits until nobody else of this server is changing these counts.
-    pub async fn turn<'a>(&self, app: &'a App) -> Option<MutexGuard<'a, ()>> {
-        // An account's count is the address's too, so that one turn is enough.
-        app.turns().take(self.address.as_ref().unwrap_or(&self.account)).await
+    pub async fn turn(&self) -> Option<MutexGuard<'a, ()>> {
+        self.app.turns().take(&self.turn).await
     }
 
-    /// Commits both counts, or says how long to wait.
-    async fn reserve(
-        &self,
-        app: &App,
-        called: &Called,
-        moment: &Moment,
-    ) -> Result<Result<(), Lifetime>, Failure> {
-        let _turn = self.turn(app).await;
+    /// The person who bears the name. Where there is none, as many rows are read.
+    ///
+    /// # Errors
+    /// [`Unavailable`]
+    pub async fn person(&self) -> Result<Option<Versioned<User>>, Unavailable> {
+        let store = &self.called.store;
+        let found = match self.typed {
+            Some(name) => store.user_by_login(self.connection, name).await?,
+            None => None,
+        };
+        if found.is_none()
+            && let Ok(nobody) = UserId::parse(&format!("nobody|{}", self.name.as_str()))
+        {
+            // As far from the other rows as a person would be.
+            drop(store.user(&nobody).await?);
+        }
+        Ok(found)
+    }
+
+    /// Commits all counts, or says how long to wait.
+    ///
+    /// What may answer is asked first, and before it is this attempt's turn: a refused attempt costs two reads, keeps
+    /// nobody waiting and looks nobody up. So it takes as long for a person's name as for nobody's.
+    async fn reserve(&self, moment: &Moment) -> Result<Result<Counted, Lifetime>, Failure> {
+        if let Err(wait) = self.open(self.present().await?, moment) {
+            return Ok(Err(wait));
+        }
+        let _turn = self.turn().await;
         for _ in 0..ATTEMPTS {
-            let (account, address) = self.present(called).await?;
-            let mut writes = Vec::new();
-            let rules = [
-                (&Lockout::ACCOUNT, Some(&self.account), account),
-                (&Lockout::ADDRESS, self.address.as_ref(), address),
-            ];
-            for (rule, id, past) in rules {
-                let Some(id) = id else { continue };
-                match lockout::reserve(rule, id, past.as_ref().map(|past| &past.record), moment.now) {
-                    Attempt::Reserved(next) => writes.push(Write::ReserveAttempt(past, next)),
-                    Attempt::Wait(wait) => return Ok(Err(wait)),
+            let mut writes = match self.open(self.present().await?, moment) {
+                Ok(writes) => writes,
+                Err(wait) => return Ok(Err(wait)),
+            };
+            let user = self.person().await?;
+            let id = self.second(user.as_ref().map(|user| &user.record))?;
+            let past = self.called.store.login_attempts(&id).await?;
+            let next =
+                lockout::reserve(&Lockout::ACCOUNT, &id, past.as_ref().map(|past| &past.record), moment.now);
+            let is_open = matches!(next, Attempt::Reserved(_));
+            match (past, next) {
+                (past, Attempt::Reserved(next)) => writes.push(Write::ReserveAttempt(past, next)),
+                // Not counted, but as much is written as for anybody else.
+                (Some(past), Attempt::Wait(_)) => {
+                    let unchanged = past.record.clone();
+                    writes.push(Write::ReserveAttempt(Some(past), unchanged));
                 }
+                (None, Attempt::Wait(_)) => {}
             }
-            match called.store.commit(writes).await {
-                Ok(()) => return Ok(Ok(())),
-                // Another server on the same store counted meanwhile.
+            match self.called.store.commit(writes).await {
+                Ok(()) => return Ok(Ok(Counted { user, second: is_open.then_some(id) })),
+                // Another server on the same store counted meanwhile, or the person was tried by another name.
                 Err(CommitError::Conflict) => {}
                 Err(error) => return Err(error.into()),
             }
@@ -149,28 +229,64 @@ impl Counters {
         Ok(Err(Lifetime(1)))
     }
 
-    /// The counts as they stand.
-    pub async fn present(
-        &self,
-        called: &Called,
-    ) -> Result<(Option<Versioned<LoginAttempts>>, Option<Versioned<LoginAttempts>>), Unavailable> {
-        let account = called.store.login_attempts(&self.account).await?;
-        let address = match &self.address {
-            Some(id) => called.store.login_attempts(id).await?,
-            None => None,
-        };
-        Ok((account, address))
+    /// What counts the attempt by name and by address, or how long to wait.
+    fn open(&self, (name, address): Present, moment: &Moment) -> Result<Vec<Write>, Lifetime> {
+        let rules = [
+            (&Lockout::ACCOUNT, Some(&self.name), name),
+            (&Lockout::ADDRESS, self.address.as_ref(), address),
+        ];
+        let mut writes = Vec::new();
+        for (rule, id, past) in rules {
+            let Some(id) = id else { continue };
+            match lockout::reserve(rule, id, past.as_ref().map(|past| &past.record), moment.now) {
+                Attempt::Reserved(next) => writes.push(Write::ReserveAttempt(past, next)),
+                Attempt::Wait(wait) => return Err(wait),
+            }
+        }
+        Ok(writes)
     }
 
-    /// What a success writes: the account's count is forgotten, the address gets this attempt back. To be committed in
-    /// the same [`Counters::turn`].
-    pub async fn cleared(&self, called: &Called) -> Result<Vec<Write>, Unavailable> {
-        let (account, address) = self.present(called).await?;
-        Ok(account.map(Write::ClearAttempts).into_iter().chain(address.map(give_back)).collect())
+    /// Where the person is counted, or, of nobody's name, what is counted instead so that as much is done.
+    fn second(&self, user: Option<&User>) -> Result<AttemptsId, Failure> {
+        let (connection, [kind, which]) = (self.connection.as_str(), &self.place);
+        match user {
+            Some(user) => id(&self.key, &["user", connection, user.id.as_str(), kind, which]),
+            None => id(&self.key, &["nobody", connection, self.name.as_str(), kind, which]),
+        }
     }
+
+    async fn present(&self) -> Result<Present, Unavailable> {
+        let name = self.called.store.login_attempts(&self.name).await?;
+        let address = match &self.address {
+            Some(id) => self.called.store.login_attempts(id).await?,
+            None => None,
+        };
+        Ok((name, address))
+    }
+
+    /// What a success of this person's writes: the counts of the name and of the person are forgotten, the address gets
+    /// this attempt back. To be committed in the same [`Counters::turn`].
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub async fn cleared(&self, user: &User) -> Result<Vec<Write>, Failure> {
+        let (name, address) = self.present().await?;
+        let person = self.called.store.login_attempts(&self.second(Some(user))?).await?;
+        let forgotten = name.into_iter().chain(person).map(Write::ClearAttempts);
+        Ok(forgotten.chain(address.map(give_back)).collect())
+    }
+}
+
+fn id(key: &[u8; 32], what: &[&str]) -> Result<AttemptsId, Failure> {
+    attempts_id(key, what).map_err(|invalid| Failure::Unsigned(invalid.to_string()))
 }
 
 fn give_back(attempts: Versioned<LoginAttempts>) -> Write {
     let next = lockout::give_back(&attempts.record);
     Write::ReserveAttempt(Some(attempts), next)
+}
+
+/// Whether it is still the same person with the same password.
+pub fn is_same(now: &User, verified: &User) -> bool {
+    now.id == verified.id && now.password_hash == verified.password_hash
 }

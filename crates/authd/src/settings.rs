@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use records::Scheme;
 use serde::Deserialize;
 
+use crate::http::peer::Peers;
 use crate::outbound::address::Loopback;
 
 /// The whole file.
@@ -56,6 +57,29 @@ pub struct ListenSettings {
     pub certificate: Option<PathBuf>,
     /// PEM file of the private key.
     pub key: Option<PathBuf>,
+    /// Whose addresses the connections have. Default: a proxy's where it must be one that terminates TLS, people's
+    /// elsewhere.
+    peers: Option<PeersSetting>,
+}
+
+impl ListenSettings {
+    /// Whose addresses the connections have.
+    pub fn peers(&self) -> Peers {
+        match self.peers {
+            Some(PeersSetting::People) => Peers::People,
+            Some(PeersSetting::Proxy) => Peers::Proxy,
+            None if self.certificate.is_none() && self.scheme == SchemeSetting::Https => Peers::Proxy,
+            None => Peers::People,
+        }
+    }
+}
+
+/// `peers`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum PeersSetting {
+    People,
+    Proxy,
 }
 
 /// `scheme`
@@ -165,6 +189,9 @@ address = "127.0.0.1:8080"
 # What clients see. Behind a proxy that terminates TLS this is "https" although the listener speaks plain HTTP.
 # The proxy must pass the Host header on unchanged; forwarded headers are never believed.
 scheme = "https"
+# Whose addresses the connections have: "people" or "proxy". Attempts to log in are counted by address only where it is
+# the person's. Without this line it is "proxy" here, and "people" where authd terminates TLS or speaks plain http.
+# peers = "proxy"
 
 # [[listen]]
 # address = "0.0.0.0:443"
@@ -222,6 +249,22 @@ mod tests {
             Settings::parse(&everything).unwrap().outbound.backchannel_logout,
             "as the template describes it"
         );
+    }
+
+    #[test]
+    fn a_plain_listener_whose_clients_see_https_has_a_proxy_before_it() {
+        let peers = |lines: &str| {
+            let text = format!("[store]\ndirectory = \"x\"\n[[listen]]\naddress = \"[::1]:1\"\n{lines}");
+            Settings::parse(&text).map(|settings| settings.listen[0].peers())
+        };
+        let tls = "certificate = \"c.pem\"\nkey = \"k.pem\"\n";
+        assert_eq!(peers(""), Ok(Peers::Proxy));
+        assert_eq!(peers("scheme = \"http\""), Ok(Peers::People));
+        assert_eq!(peers(tls), Ok(Peers::People));
+        assert_eq!(peers("peers = \"people\""), Ok(Peers::People));
+        assert_eq!(peers("scheme = \"http\"\npeers = \"proxy\""), Ok(Peers::Proxy));
+        assert_eq!(peers(&format!("{tls}peers = \"proxy\"")), Ok(Peers::Proxy));
+        assert!(peers("peers = \"nobody\"").unwrap_err().contains("nobody"));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::grants::authorization_code::CodeRefusal;
 use crate::grants::refresh_token::RefreshRefusal;
+use crate::grants::still_allowed::Withdrawn;
 use crate::{ClientRefusal, ParamsRefusal};
 
 pub use echo::Echo;
@@ -146,10 +147,27 @@ impl TokenError {
             Self::Refresh(RefreshRefusal::Reused) => ErrorKind::ReusedRefreshToken,
             Self::Refresh(RefreshRefusal::FromTheFuture) => ErrorKind::RefreshTokenFromTheFuture,
             Self::Refresh(RefreshRefusal::NotThePresentOne) => ErrorKind::NotThePresentRefreshToken,
-            Self::Refresh(RefreshRefusal::UserGone) => ErrorKind::UserOfRefreshTokenGone,
-            Self::Refresh(RefreshRefusal::ApiGone) => ErrorKind::ApiOfRefreshTokenGone,
+            Self::Code(CodeRefusal::Withdrawn(withdrawn)) => match withdrawn {
+                Withdrawn::UserGone => ErrorKind::UserOfCodeGone,
+                Withdrawn::UserBlocked => ErrorKind::UserBlocked,
+                Withdrawn::CredentialsChanged => ErrorKind::CredentialsOfCodeChanged,
+                Withdrawn::ApiGone => ErrorKind::ApiOfCodeGone,
+                Withdrawn::OfAnEarlierOne => ErrorKind::CodeOfAnEarlierOne,
+                Withdrawn::ClientNotAuthorized => ErrorKind::ClientOfCodeNotAuthorized,
+                Withdrawn::ConnectionDisabled => ErrorKind::ConnectionOfCodeDisabled,
+                Withdrawn::ConsentWithdrawn => ErrorKind::ConsentWithdrawn,
+            },
+            Self::Refresh(RefreshRefusal::Withdrawn(withdrawn)) => match withdrawn {
+                Withdrawn::UserGone => ErrorKind::UserOfRefreshTokenGone,
+                Withdrawn::UserBlocked => ErrorKind::UserBlocked,
+                Withdrawn::CredentialsChanged => ErrorKind::CredentialsOfRefreshTokenChanged,
+                Withdrawn::ApiGone => ErrorKind::ApiOfRefreshTokenGone,
+                Withdrawn::OfAnEarlierOne => ErrorKind::RefreshTokenOfAnEarlierOne,
+                Withdrawn::ClientNotAuthorized => ErrorKind::ClientOfRefreshTokenNotAuthorized,
+                Withdrawn::ConnectionDisabled => ErrorKind::ConnectionOfRefreshTokenDisabled,
+                Withdrawn::ConsentWithdrawn => ErrorKind::ConsentOfRefreshTokenWithdrawn,
+            },
             Self::Refresh(RefreshRefusal::OfflineAccessWithdrawn) => ErrorKind::OfflineAccessWithdrawn,
-            Self::Refresh(RefreshRefusal::ConsentWithdrawn) => ErrorKind::ConsentOfRefreshTokenWithdrawn,
             Self::TokenOfAnotherClient => ErrorKind::TokenOfAnotherClient,
             Self::OtherAudience(_) => ErrorKind::OtherAudience,
             Self::Code(CodeRefusal::Unknown) => ErrorKind::UnknownCode,
@@ -163,11 +181,6 @@ impl TokenError {
             Self::Code(CodeRefusal::VerifierMissing) => ErrorKind::VerifierMissing,
             Self::Code(CodeRefusal::VerifierWrong) => ErrorKind::VerifierWrong,
             Self::Code(CodeRefusal::VerifierUnexpected) => ErrorKind::VerifierUnexpected,
-            Self::Code(CodeRefusal::UserGone) => ErrorKind::UserOfCodeGone,
-            Self::Code(CodeRefusal::ApiGone) => ErrorKind::ApiOfCodeGone,
-            Self::Code(CodeRefusal::ConsentWithdrawn) => ErrorKind::ConsentWithdrawn,
-            Self::Code(CodeRefusal::ConnectionDisabled) => ErrorKind::ConnectionOfCodeDisabled,
-            Self::Refresh(RefreshRefusal::ConnectionDisabled) => ErrorKind::ConnectionOfRefreshTokenDisabled,
             Self::ClientIsThirdParty(_) => ErrorKind::ClientIsThirdParty,
             Self::ApiRefusesPeople(_) => ErrorKind::ApiRefusesPeople,
             Self::NoDefaultDirectory => ErrorKind::NoDefaultDirectory,

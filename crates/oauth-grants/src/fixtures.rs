@@ -95,6 +95,7 @@ pub(crate) fn user() -> User {
             phone_number_verified: true,
             address: text("12 St James's Square, London"),
         },
+        credentials_changed_at: UnixTime(0),
         is_blocked: false,
         created_at: UnixTime(0),
         updated_at: UnixTime(1_490_886_820),

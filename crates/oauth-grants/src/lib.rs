@@ -30,7 +30,7 @@ mod fixtures;
 pub use client_auth::{AuthenticatedClient, ClientRefusal, Presented, SecretDigestKey, authenticate};
 pub use decision::{Decision, Outcome};
 pub use error::{ErrorAnswer, TokenError};
-pub use grants::{authorization_code, client_credentials, password, refresh_token};
+pub use grants::{authorization_code, client_credentials, password, refresh_token, still_allowed};
 pub use issue::{AccessToken, Granted, UserToken};
 pub use moment::Moment;
 pub use params::{Params, ParamsRefusal};

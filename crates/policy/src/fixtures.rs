@@ -80,6 +80,7 @@ pub(crate) fn user() -> User {
         username: None,
         password_hash: None,
         profile: Profile::default(),
+        credentials_changed_at: UnixTime(0),
         is_blocked: false,
         created_at: UnixTime(0),
         updated_at: UnixTime(0),

@@ -17,7 +17,7 @@ pub struct Lockout {
 }
 
 impl Lockout {
-    /// For one account from one address: at most 15 attempts in any hour without a success.
+    /// For one name, or one person, from one place: at most 15 attempts in any hour without a success.
     pub const ACCOUNT: Self = Self {
         free: 10,
         first_wait: Lifetime(60),

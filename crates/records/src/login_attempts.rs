@@ -5,7 +5,7 @@ use crate::{AttemptsId, UnixTime};
 /// How often somebody failed of late. What is counted together follows from the id, which is a keyed digest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoginAttempts {
-    /// The keyed digest of what is counted: an account and an address, or an address alone.
+    /// The keyed digest of what is counted: a name or a person in one place, or an address alone.
     pub id: AttemptsId,
     /// Attempts since the last success, the one under way included.
     pub failures: u32,

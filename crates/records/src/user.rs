@@ -124,6 +124,9 @@ pub struct User {
     pub password_hash: Option<SecretText>,
     /// What applications may be told.
     pub profile: Profile,
+    /// When the password was last changed by somebody who took it away from whoever had it: logins before that give
+    /// nothing any more. The beginning of time where it never was.
+    pub credentials_changed_at: UnixTime,
     /// Whether an administrator keeps the person out.
     pub is_blocked: bool,
     /// When it was made.

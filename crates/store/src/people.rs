@@ -193,6 +193,15 @@ impl<B: Backend> Store<B> {
         self.stores.page(&self.space, Some(&filter), after.as_ref(), at_most).await
     }
 
+    /// What a person was shown and chose once.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or the row cannot be read.
+    pub async fn consent_record(&self, user: &UserId, id: &ConsentRecordId) -> Found<ConsentRecord> {
+        self.read(Key::of(&[user.as_str(), id.as_str()])).await
+    }
+
     /// What a person was shown and chose, in the order of the records' ids: those after `after`, at most `at_most`.
     ///
     /// # Errors

@@ -157,6 +157,7 @@ impl World {
                 phone_number: Some("+44 20 7946 0958".to_owned()),
                 ..Profile::default()
             },
+            credentials_changed_at: UnixTime(0),
             is_blocked: false,
             created_at: self.moments().now(),
             updated_at: UnixTime(1_700_000_000),

@@ -44,7 +44,13 @@ impl Send<'_> {
 
     /// From another address than the usual one.
     pub fn from(mut self, address: &str) -> Self {
-        self.peer = Peer(address.parse().expect("the test's address is one"));
+        self.peer = Peer::Person(address.parse().expect("the test's address is one"));
+        self
+    }
+
+    /// Through a proxy in front of the server.
+    pub fn through_a_proxy(mut self) -> Self {
+        self.peer = Peer::Proxy;
         self
     }
 
@@ -90,7 +96,7 @@ impl<'w> Send<'w> {
             records::Origin::parse(origin).expect("the test's origin is one").authority().to_owned();
         let request = Request::builder().method(method).uri(path).header(header::HOST, authority);
         // RFC 5737 §3: an address of nobody's.
-        let peer = Peer([192, 0, 2, 1].into());
+        let peer = Peer::Person([192, 0, 2, 1].into());
         Self { world, origin: origin.to_owned(), request, body: Bytes::new(), peer }
     }
 }

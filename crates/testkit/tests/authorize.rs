@@ -434,7 +434,9 @@ async fn az_44_a_person_who_is_blocked_or_deleted_meanwhile_gets_nothing() {
         assert_eq!(browser.ask("spa", &[]).await.error(), "access_denied");
 
         let login = browser.ask("spa", &[("prompt", "login")]).await;
-        assert_eq!(login.error(), "access_denied", "LC-07: at the next use");
+        assert_eq!(login.page(), "/u/login", "somebody else may log in in this browser");
+        let blocked = browser.log_in(&login, "ada", &password_of("first", "ada")).await;
+        assert_eq!(blocked.error(), "access_denied", "LC-07: at the next use");
         let mut other = Browser::at(&world, "first");
         let login = other.ask("spa", &[]).await;
         let consent = other.log_in(&login, "bob", &password_of("first", "bob")).await;

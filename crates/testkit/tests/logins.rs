@@ -217,34 +217,32 @@ async fn lc_09_an_unknown_person_and_a_wrong_password_look_alike() {
 async fn lc_10_ten_guesses_are_free_whatever_name_the_person_is_called_by() {
     on_both(async |world| {
         let (browser, login) = at_login(&world, "192.0.2.1").await;
+        let right = password_of("first", "ada");
         let names = ["ada", "ADA", "ada@example.com", "Ada@Example.COM", " ada "];
         for number in 0..10 {
             let reply = attempt(&browser, &login, names[number % names.len()], WRONG).await;
             assert_eq!(reply.status, StatusCode::BAD_REQUEST, "{number}");
         }
-        for name in names {
-            let right = attempt(&browser, &login, name, &password_of("first", "ada")).await;
-            assert_eq!(right.status, StatusCode::TOO_MANY_REQUESTS, "not even the right one: {name}");
-            assert_eq!(right.header(header::RETRY_AFTER), "60");
-        }
-        let by_grant = [
-            ("grant_type", "password"),
-            ("client_id", "password"),
-            ("client_secret", &World::secret("first")),
-            ("username", "ada"),
-            ("password", &password_of("first", "ada")),
-            ("scope", "openid"),
-        ];
-        let reply = world.post("first", "/oauth/token").form(&by_grant).send().await;
-        assert_eq!((reply.status.as_u16(), reply.header(header::RETRY_AFTER)), (429, "60"), "nor elsewhere");
-        assert_eq!(reply.error().1, "too_many_attempts");
+        let page = |reply: &Reply, name: &str| {
+            let (status, headers, text) = without_nonce(reply);
+            (status, headers, text.replace(&format!("value=\"{name}\""), "value=\"NAME\""))
+        };
+        let (ghost, owner) = ("eva@example.com", "ada@example.com");
+        let nobodys = page(&attempt(&browser, &login, ghost, WRONG).await, ghost);
+        let hers = page(&attempt(&browser, &login, owner, &right).await, owner);
+        assert_eq!(hers, nobodys, "nobody is told that the guesses are over");
+        let reply = attempt(&browser, &login, "ada", &right).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "not even the right one");
 
         // Nobody locks somebody else out: from another network she logs in, and so does bob from this one.
         let (mut elsewhere, there) = at_login(&world, "198.51.100.7").await;
-        let landed = elsewhere.log_in(&there, "ada", &password_of("first", "ada")).await;
+        let landed = elsewhere.log_in(&there, "ada", &right).await;
         assert_eq!(landed.page(), "/u/consent");
         let reply = attempt(&browser, &login, "bob", &password_of("first", "bob")).await;
         assert_eq!(reply.status, StatusCode::SEE_OTHER);
+        let neighbour = browser.clone().from("192.0.2.77");
+        let reply = attempt(&neighbour, &login, "ada", &right).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "but not from the same network");
         // The same person of the other tenant is somebody else.
         let mut second = Browser::at(&world, "second");
         let page = second.ask("spa", &[]).await;
@@ -252,12 +250,53 @@ async fn lc_10_ten_guesses_are_free_whatever_name_the_person_is_called_by() {
         assert_eq!(landed.page(), "/u/consent");
 
         world.moments().advance(60);
+        attempt(&browser, &login, owner, WRONG).await;
+        let reply = attempt(&browser, &login, owner, &right).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST, "one more guess, and twice the wait");
+        world.moments().advance(119);
+        let reply = attempt(&browser, &login, owner, &right).await;
+        assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+        world.moments().advance(1);
+        for success in 0..3 {
+            let reply = attempt(&browser, &login, owner, &right).await;
+            assert_eq!(reply.status, StatusCode::SEE_OTHER, "{success}: a success forgets the failures");
+            for _ in 0..9 {
+                attempt(&browser, &login, owner, WRONG).await;
+            }
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lc_10_a_name_that_was_tried_ten_times_waits_and_says_nothing_about_another() {
+    on_both(async |world| {
+        let (browser, login) = at_login(&world, "192.0.2.1").await;
+        let right = password_of("first", "ada");
+        for _ in 0..10 {
+            let reply = attempt(&browser, &login, "ada", WRONG).await;
+            assert_eq!(reply.status, StatusCode::BAD_REQUEST);
+        }
+        for name in ["ada", "ADA", " ada "] {
+            let reply = attempt(&browser, &login, name, &right).await;
+            assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS, "not even the right one: {name}");
+            assert_eq!(reply.header(header::RETRY_AFTER), "60");
+        }
+        let mut seen = Vec::new();
+        for name in ["ada@example.com", "eva@example.com"] {
+            let (status, headers, text) = without_nonce(&attempt(&browser, &login, name, WRONG).await);
+            assert_eq!(status, StatusCode::BAD_REQUEST, "{name}");
+            seen.push((headers, text.replace(&format!("value=\"{name}\""), "value=\"NAME\"")));
+        }
+        assert_eq!(seen[0], seen[1], "whose name it is, is not told");
+
+        world.moments().advance(60);
         let reply = attempt(&browser, &login, "ada", WRONG).await;
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "one more guess");
         let reply = attempt(&browser, &login, "ada", WRONG).await;
         assert_eq!(reply.header(header::RETRY_AFTER), "120", "and twice the wait");
         world.moments().advance(120);
-        let reply = attempt(&browser, &login, "ada", &password_of("first", "ada")).await;
+        let reply = attempt(&browser, &login, "ada", &right).await;
         assert_eq!(reply.status, StatusCode::SEE_OTHER);
         let reply = attempt(&browser, &login, "ada", WRONG).await;
         assert_eq!(reply.status, StatusCode::BAD_REQUEST, "a success forgets the failures");
@@ -266,7 +305,20 @@ async fn lc_10_ten_guesses_are_free_whatever_name_the_person_is_called_by() {
 }
 
 #[tokio::test]
-async fn lc_14_a_hundred_guesses_from_one_network_are_free_whoever_they_are_about() {
+async fn lc_10_a_persons_id_typed_as_a_name_counts_against_nobody() {
+    let world = World::with_people(On::Memory).await;
+    let (browser, login) = at_login(&world, "192.0.2.1").await;
+    for _ in 0..11 {
+        attempt(&browser, &login, "auth0|ada", WRONG).await;
+    }
+    let reply = attempt(&browser, &login, "auth0|ada", WRONG).await;
+    assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS);
+    let reply = attempt(&browser, &login, "ada", &password_of("first", "ada")).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn lc_14_a_hundred_guesses_from_one_address_are_free_whoever_they_are_about() {
     let world = World::with_people(On::Memory).await;
     let (browser, login) = at_login(&world, "203.0.113.9").await;
     for number in 0..100 {
@@ -275,12 +327,33 @@ async fn lc_14_a_hundred_guesses_from_one_network_are_free_whoever_they_are_abou
     }
     let reply = attempt(&browser, &login, "bob", &password_of("first", "bob")).await;
     assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS);
-    let neighbour = browser.clone().from("203.0.113.200");
-    let reply = attempt(&neighbour, &login, "bob", &password_of("first", "bob")).await;
-    assert_eq!(reply.status, StatusCode::TOO_MANY_REQUESTS, "of the same network");
-    let stranger = browser.from("203.0.114.9");
-    let reply = attempt(&stranger, &login, "bob", &password_of("first", "bob")).await;
-    assert_eq!(reply.status, StatusCode::SEE_OTHER);
+    for stranger in ["203.0.113.200", "203.0.114.9"] {
+        let stranger = browser.clone().from(stranger);
+        let reply = attempt(&stranger, &login, "bob", &password_of("first", "bob")).await;
+        assert_eq!(reply.status, StatusCode::SEE_OTHER);
+    }
+}
+
+#[tokio::test]
+async fn lc_14_behind_a_proxy_names_alone_are_counted() {
+    let world = World::with_people(On::Memory).await;
+    let (browser, login) = at_login(&world, "192.0.2.1").await;
+    let (path, cookie) = (login.form().action, browser.cookie("browser").unwrap());
+    let cookie = format!("{}={}", cookie.name, cookie.value);
+    let attempt = async |name: &str, password: &str| {
+        let form = [("username", name), ("password", password), ("action", "default")];
+        let request = world.post("first", &path).through_a_proxy().header(header::COOKIE, &cookie);
+        request.form(&form).send().await.status
+    };
+    for number in 0..110 {
+        assert_eq!(attempt(&format!("person-{number}"), WRONG).await, StatusCode::BAD_REQUEST, "{number}");
+    }
+    assert_eq!(attempt("bob", &password_of("first", "bob")).await, StatusCode::SEE_OTHER);
+    for _ in 0..10 {
+        assert_eq!(attempt("ada", WRONG).await, StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(attempt("ada", &password_of("first", "ada")).await, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(attempt("bob", &password_of("first", "bob")).await, StatusCode::SEE_OTHER);
 }
 
 /// Posts the same login page many times at once; what each was answered.

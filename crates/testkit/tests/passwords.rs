@@ -76,6 +76,70 @@ async fn lc_09_a_wrong_password_and_an_unknown_person_are_answered_alike() {
 }
 
 #[tokio::test]
+async fn lc_14_a_backend_speaks_for_many_and_is_not_counted_by_its_address() {
+    on_both(async |world| {
+        for number in 0..101 {
+            let name = format!("person-{number}");
+            is_refused(&ask(&world, &[("username", &name), ("password", "x")]).await, 403, "invalid_grant");
+        }
+        ask(&world, &[]).await.access_token();
+        for _ in 0..10 {
+            is_refused(&ask(&world, &[("password", "wrong-password")]).await, 403, "invalid_grant");
+        }
+        let reply = ask(&world, &[]).await;
+        is_refused(&reply, 429, "too_many_attempts");
+        assert_eq!(reply.header(header::RETRY_AFTER), "60");
+        is_refused(&ask(&world, &[("username", "ada")]).await, 403, "invalid_grant");
+        is_refused(&ask(&world, &[("username", "eve")]).await, 403, "invalid_grant");
+        ask(&world, &[("username", "bob"), ("password", &password_of("first", "bob"))]).await.access_token();
+
+        // Whatever address it has, and no other application with it.
+        let (secret, password) = (World::secret("first"), password_of("first", "ada"));
+        let by = |client: &str| {
+            let form = [
+                ("grant_type", "password"),
+                ("client_id", client),
+                ("client_secret", &secret),
+                ("username", "ada@example.com"),
+                ("password", &password),
+                ("audience", API),
+            ];
+            world.post("first", "/oauth/token").from("198.51.100.7").form(&form)
+        };
+        is_refused(&by("password").send().await, 429, "too_many_attempts");
+        let other = NewClient::of_type(ApplicationType::RegularWeb, "Another old site");
+        world.application("first", "other", other, "password").await;
+        by("other").send().await.access_token();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lc_10_an_application_without_a_secret_is_counted_where_it_runs() {
+    on_both(async |world| {
+        let native = NewClient::of_type(ApplicationType::Native, "An old program");
+        world.application("first", "native", native, "password").await;
+        let right = password_of("first", "ada");
+        let from = |address: &str, password: &str| {
+            let form = [
+                ("grant_type", "password"),
+                ("client_id", "native"),
+                ("username", "ada"),
+                ("password", password),
+                ("audience", API),
+            ];
+            world.post("first", "/oauth/token").from(address).form(&form)
+        };
+        for _ in 0..10 {
+            is_refused(&from("192.0.2.1", "wrong-password").send().await, 403, "invalid_grant");
+        }
+        is_refused(&from("192.0.2.2", &right).send().await, 429, "too_many_attempts");
+        from("198.51.100.7", &right).send().await.access_token();
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn the_realm_names_the_connection() {
     on_both(async |world| {
         world.connection("first", "Staff", EnabledClients::All).await;

@@ -65,6 +65,7 @@ pub fn validate(new: NewUser, moment: &Moment) -> Result<User, Refusal> {
         username: new.username,
         password_hash: None,
         profile,
+        credentials_changed_at: records::UnixTime(0),
         is_blocked: false,
         created_at: moment.now,
         updated_at: moment.now,
@@ -135,7 +136,13 @@ pub async fn set_password(
     let hash = hash(passwords, password, moments).await?;
     settle(store, async || {
         let present = by_id(store, id).await?;
-        let next = User { password_hash: Some(hash.clone()), ..present.record.clone() };
+        let changed = moments.draw().now;
+        let next = User {
+            password_hash: Some(hash.clone()),
+            // What came of logins before it gives nothing from now on, whatever is left to be removed.
+            credentials_changed_at: changed,
+            ..present.record.clone()
+        };
         // The first sessions in the same commit, which are all that most people have. A login under way with the old
         // password relies on the record as it was, so it cannot come after.
         let mut writes = ended_sessions(store, id).await?;

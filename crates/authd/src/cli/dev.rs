@@ -16,6 +16,7 @@ use crate::dev::{ca, seed, seed_file};
 use crate::files::{lock, make_directory};
 use crate::http::limits::Limits;
 use crate::http::listener::{self, Listener};
+use crate::http::peer::Peers;
 use crate::keys::secret_digest_key;
 use crate::moment::{Moments, SystemMoments};
 use crate::open::{self, IfMissing, SEALING_KEY_FILE};
@@ -96,11 +97,13 @@ pub(crate) async fn run(dev: Dev) -> Result<(), Failed> {
         socket,
         scheme: Scheme::Http,
         tls: None,
+        peers: Peers::People,
     }));
     listeners.extend(https_sockets.into_iter().map(|socket| Listener {
         socket,
         scheme: Scheme::Https,
         tls: Some(Arc::clone(&tls)),
+        peers: Peers::People,
     }));
     let app =
         Arc::new(App::new(stores, moments, Limits { counts_logins_by_address: false, ..Limits::default() }));

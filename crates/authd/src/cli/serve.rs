@@ -40,8 +40,9 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failed> {
         };
         let socket = listener::bind(listen.address).await?;
         let address = socket.local_addr().map_err(|error| error.to_string())?;
-        tracing::info!(%address, tls = tls.is_some(), "listening");
-        listeners.push(Listener { socket, scheme: listen.scheme.into(), tls });
+        let peers = listen.peers();
+        tracing::info!(%address, tls = tls.is_some(), ?peers, "listening");
+        listeners.push(Listener { socket, scheme: listen.scheme.into(), tls, peers });
     }
     let app = Arc::new(App::new(stores, Arc::new(SystemMoments), Limits::default()));
     if settings.outbound.backchannel_logout {

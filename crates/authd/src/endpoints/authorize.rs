@@ -12,6 +12,7 @@ use http::request::Parts;
 use http::{Method, header};
 use hyper::body::Body;
 use oauth_grants::Moment;
+use oauth_grants::authorize::consent::fingerprint;
 use oauth_grants::authorize::{
     AuthorizeDecision, AuthorizeError, AuthorizeParams, Destination, Flow, Rejected, Step, ValidRequest,
     decide, validate,
@@ -159,12 +160,18 @@ async fn run(
                 answer::deliver(app, &request.target, fields)
             }
             Step::Refuse(error) => refuse(app, called, &request, error, trace),
-            Step::Login(_) => ask(app, called, parts, params, flow, LOGIN_PATH, None, &moment).await?,
-            Step::Consent(_) => {
-                ask(app, called, parts, params, flow, CONSENT_PATH, loaded.session_id(), &moment).await?
+            Step::Login(_) => {
+                let about = About { path: LOGIN_PATH, session: None, shown: None };
+                ask(app, called, parts, params, flow, about, &moment).await?
+            }
+            Step::Consent(asked) => {
+                let shown = loaded.dialog(called, &request).map(|facts| fingerprint(&asked, &facts));
+                let about = About { path: CONSENT_PATH, session: loaded.session_id(), shown };
+                ask(app, called, parts, params, flow, about, &moment).await?
             }
             Step::ConfirmCallback => {
-                ask(app, called, parts, params, flow, CONFIRM_PATH, loaded.session_id(), &moment).await?
+                let about = About { path: CONFIRM_PATH, session: loaded.session_id(), shown: None };
+                ask(app, called, parts, params, flow, about, &moment).await?
             }
         };
         if writes.is_empty() {
@@ -202,28 +209,34 @@ fn refuse(
     }
 }
 
+/// What a page is about.
+struct About {
+    path: &'static str,
+    session: Option<SessionId>,
+    shown: Option<String>,
+}
+
 /// Sends the browser to a page. Nothing is stored: it carries the request along, sealed.
-#[expect(clippy::too_many_arguments, reason = "the surroundings of a request, each used once")]
 async fn ask(
     app: &App,
     called: &Called,
     parts: &Parts,
     params: &AuthorizeParams,
     flow: Option<&Flow>,
-    path: &str,
-    about: Option<SessionId>,
+    about: About,
     moment: &Moment,
 ) -> Result<Answer, Failure> {
+    let About { path, session, shown } = about;
     let keys = app.keys().of(app.stores(), &called.tenant.record.id).await?;
     let scheme = called.origin.scheme();
     let mut set_cookie = None;
     let flow = match flow {
-        Some(flow) => flow.asking(about),
+        Some(flow) => flow.asking(session, shown),
         None => {
             let (browser, cookie) = cookies::browser(&parts.headers, moment, scheme);
             set_cookie = cookie;
             let begun = Flow::begin(params.clone(), browser, moment);
-            begun.map_err(|invalid| Failure::Unsigned(invalid.to_string()))?.asking(about)
+            begun.map_err(|invalid| Failure::Unsigned(invalid.to_string()))?.asking(session, shown)
         }
     };
     let handle = flow::seal(&keys, called, &flow, moment)?;

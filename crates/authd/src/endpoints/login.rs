@@ -22,7 +22,7 @@ use crate::http::peer::Peer;
 use crate::http::response::{Answer, see_other, with_header};
 use crate::http::{cookies, csrf};
 use crate::keys::TenantKeys;
-use crate::logins::{Counters, Verdict};
+use crate::logins::{Counters, Source, Verdict, is_same};
 use crate::pages::{self, LoginProblem};
 
 /// Shows the login page, or takes what was typed into it.
@@ -116,36 +116,30 @@ impl Attempt<'_> {
     ) -> Result<Answer, Failure> {
         let (app, called) = (self.app, self.called);
         let name = LoginName::typed(username);
-        let find = async || match &name {
-            Some(name) => called.store.user_by_login(&connection.name, name).await,
-            None => Ok(None),
-        };
-        let user = find().await?;
-        let peer = self.parts.extensions.get::<Peer>().copied();
-        let record = user.as_ref().map(|user| &user.record);
-        let counters = Counters::of(app, called, connection, name.as_ref(), record, peer)?;
+        let source = Source::Peer(self.parts.extensions.get().copied().unwrap_or(Peer::Proxy));
+        let counters = Counters::of(app, called, connection, name.as_ref(), source)?;
         let password = SecretText::new(password.to_owned());
         let moment = app.moments().draw();
-        let verdict = counters.verify(app, called, password, record, &moment).await?;
-        let problem = match verdict {
-            Verdict::Matches => None,
-            Verdict::Differs => Some(("wrong_credentials", LoginProblem::WrongCredentials)),
-            Verdict::TooMany(wait) => {
-                Some(("too_many_attempts", LoginProblem::TooManyAttempts { wait: wait.0 }))
-            }
-            Verdict::Busy => Some(("busy", LoginProblem::Busy)),
-        };
-        let wrong = |trace: &mut Trace, (name, problem): (&str, LoginProblem)| {
+        let refuse = |trace: &mut Trace, name: &str, problem: LoginProblem| {
             trace.refused = Some(name.to_owned());
             Ok(self.page(request, username, Some(problem), &moment))
         };
-        let Some(verified) = user.filter(|_| problem.is_none()) else {
-            return wrong(trace, problem.unwrap_or(("wrong_credentials", LoginProblem::WrongCredentials)));
+        let verified = match counters.verify(password, &moment).await? {
+            Verdict::Matches(user) => user,
+            Verdict::Differs => return refuse(trace, "wrong_credentials", LoginProblem::WrongCredentials),
+            // Only the log says that it is something else.
+            Verdict::Locked => return refuse(trace, "account_locked", LoginProblem::WrongCredentials),
+            Verdict::TooMany(wait) => {
+                let problem = LoginProblem::TooManyAttempts { wait: wait.0 };
+                return refuse(trace, "too_many_attempts", problem);
+            }
+            Verdict::Busy => return refuse(trace, "busy", LoginProblem::Busy),
         };
         for _ in 0..ATTEMPTS {
             // The person as they are now, should something have changed while the password was verified.
-            let Some(user) = find().await?.filter(|user| is_same(&user.record, &verified.record)) else {
-                return wrong(trace, ("wrong_credentials", LoginProblem::WrongCredentials));
+            let now = counters.person().await?;
+            let Some(user) = now.filter(|user| is_same(&user.record, &verified.record)) else {
+                return refuse(trace, "wrong_credentials", LoginProblem::WrongCredentials);
             };
             if user.record.is_blocked {
                 return self.blocked(request, trace).await;
@@ -159,7 +153,11 @@ impl Attempt<'_> {
     }
 
     /// Begins a session; `None` where something that it relied on changed.
-    async fn begin(&self, user: &Versioned<User>, counters: &Counters) -> Result<Option<Answer>, Failure> {
+    async fn begin(
+        &self,
+        user: &Versioned<User>,
+        counters: &Counters<'_>,
+    ) -> Result<Option<Answer>, Failure> {
         let (called, moment) = (self.called, self.app.moments().draw());
         let (settings, scheme) = (&called.tenant.record.settings, called.origin.scheme());
         // Always another id: one that somebody planted before is worth nothing after (LC-02).
@@ -177,9 +175,9 @@ impl Attempt<'_> {
             // The client joins when it gets something: the person may yet decline.
             clients: Vec::new(),
         };
-        let _turn = counters.turn(self.app).await;
+        let _turn = counters.turn().await;
         let mut writes = vec![Write::CreateSession(session), Write::RelyOnUser(user.clone())];
-        writes.extend(counters.cleared(called).await?);
+        writes.extend(counters.cleared(&user.record).await?);
         if let Some(old) = cookies::session_id(&self.parts.headers, scheme) {
             writes.extend(called.store.session(&old).await?.map(Write::DeleteSession));
         }
@@ -250,9 +248,4 @@ impl Attempt<'_> {
         };
         pages::login(&page, moment)
     }
-}
-
-/// Whether it is the same person with the same password.
-fn is_same(now: &User, verified: &User) -> bool {
-    now.id == verified.id && now.password_hash == verified.password_hash
 }

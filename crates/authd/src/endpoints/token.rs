@@ -46,7 +46,8 @@ where
     Ok(match token(app, called, parts, &body, trace).await? {
         Ok(response) => json(StatusCode::OK, response.to_json(), Caching::NoStore),
         Err(error) => {
-            trace.refused = Some(error.kind().name().to_owned());
+            // The log may say more than the answer.
+            trace.refused.get_or_insert_with(|| error.kind().name().to_owned());
             respond_error(&error, profile)
         }
     })

@@ -24,17 +24,17 @@ impl Cookie {
     }
 
     /// The cookie's value. Two of one name are none: one of them is not ours.
+    ///
+    /// The fields are read as bytes: other programs on this host or its parent domain set cookies too, and one of them
+    /// that is no ASCII must not hide ours.
     fn value<'h>(&self, headers: &'h HeaderMap, scheme: Scheme) -> Option<&'h str> {
-        let name = self.name(scheme);
+        let name = self.name(scheme).as_bytes();
         let mut values = headers
             .get_all(header::COOKIE)
             .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|text| text.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='))
-            .filter(|(found, _)| *found == name)
-            .map(|(_, value)| value);
-        let first = values.next()?;
+            .flat_map(|field| field.as_bytes().split(|byte| *byte == b';'))
+            .filter_map(|pair| pair.trim_ascii().strip_prefix(name)?.strip_prefix(b"="));
+        let first = std::str::from_utf8(values.next()?).ok()?;
         (values.next().is_none() && is_ours(first)).then_some(first)
     }
 }
@@ -146,6 +146,24 @@ mod tests {
         assert_eq!(found(&format!("__Host-authd_session={id}")), None, "the id is no cookie");
         assert_ne!(new_session(&moment(2), Scheme::Https, Lifetime(60)).unwrap().0, id);
         assert_eq!(session_id(&headers(&[cookie]), Scheme::Http), None, "another scheme's name");
+    }
+
+    #[test]
+    fn a_cookie_of_somebody_elses_that_is_no_ascii_hides_none_of_ours() {
+        let (_, field) = new_browser(&moment(1), Scheme::Https);
+        let cookie = field.split(';').next().unwrap().as_bytes();
+        for other in [&b"name=J\xc3\xbcrgen"[..], b"\xff\xfe", b"x=\x80; =", b"__Host-authd_browser\xff=y"] {
+            for parts in [[other, cookie], [cookie, other]] {
+                let mut headers = HeaderMap::new();
+                let field = header::HeaderValue::from_bytes(&parts.join(&b"; "[..])).unwrap();
+                headers.append(header::COOKIE, field);
+                assert!(browser_digest(&headers, Scheme::Https).is_some(), "{parts:?}");
+            }
+        }
+        let mut headers = HeaderMap::new();
+        let twice = [cookie, b"__Host-authd_browser=\xff"].join(&b"; "[..]);
+        headers.append(header::COOKIE, header::HeaderValue::from_bytes(&twice).unwrap());
+        assert!(browser_digest(&headers, Scheme::Https).is_none(), "two of one name, one of them not ours");
     }
 
     #[test]

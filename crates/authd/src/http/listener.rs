@@ -20,7 +20,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 
 use super::limits::Limits;
-use super::peer::Peer;
+use super::peer::{Peer, Peers};
 use crate::app::App;
 
 /// A bound socket and how clients see it.
@@ -32,6 +32,8 @@ pub struct Listener {
     pub scheme: Scheme,
     /// TLS settings, where we terminate it ourselves.
     pub tls: Option<Arc<ServerConfig>>,
+    /// Whose addresses its connections have.
+    pub peers: Peers,
 }
 
 /// Binds a socket. The error names the address.
@@ -85,7 +87,7 @@ async fn accept(
             } => accepted,
         };
         let (permit, stream, peer) = match accepted {
-            (Ok(permit), Ok((stream, address))) => (permit, stream, Peer(address.ip())),
+            (Ok(permit), Ok((stream, address))) => (permit, stream, listener.peers.at(address.ip())),
             (_, Err(error)) => {
                 // Out of file descriptors, most likely: the listener stays, and tries again when some are free.
                 tracing::warn!(%error, "a connection could not be accepted");

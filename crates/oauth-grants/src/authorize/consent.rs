@@ -7,8 +7,10 @@ use records::{
 };
 
 use super::ConsentGiven;
-use super::decide::Asked;
+use super::Flow;
+use super::decide::{Asked, is_since};
 use crate::Moment;
+use crate::crypto::sha256;
 
 /// What is known when a dialog is shown or answered.
 #[derive(Clone, Copy, Debug)]
@@ -41,13 +43,14 @@ pub fn answer(
     asked: &Asked,
     facts: &Facts<'_>,
     chosen: Option<&ScopeSet>,
+    flow: &Flow,
     moment: &Moment,
 ) -> Result<(Vec<Write>, ConsentGiven), Invalid> {
     let allowed = chosen.map(|chosen| accepted(&asked.scopes, facts.api, chosen));
     let mut writes = vec![
         Write::RelyOnSession(facts.session.clone()),
         Write::RelyOnUser(facts.user.clone()),
-        Write::RecordConsent(record(asked, facts, allowed.as_ref(), moment)?),
+        Write::RecordConsent(record(asked, facts, allowed.as_ref(), flow, moment)?),
     ];
     if let Some(allowed) = &allowed {
         writes.push(grant(asked, facts, allowed, moment)?);
@@ -58,7 +61,7 @@ pub fn answer(
 
 fn grant(asked: &Asked, facts: &Facts<'_>, allowed: &ScopeSet, moment: &Moment) -> Result<Write, Invalid> {
     let left_out = asked.scopes.difference(allowed);
-    let live = facts.grant.filter(|grant| grant.record.updated_at >= facts.client.created_at);
+    let live = facts.grant.filter(|grant| is_since(&grant.record, facts.client, facts.api));
     let Some(present) = facts.grant else {
         return Ok(Write::CreateUserGrant(UserGrant {
             id: UserGrantId::parse(&hexadecimal(&moment.bytes::<12>("user grant id")))?,
@@ -84,6 +87,7 @@ fn record(
     asked: &Asked,
     facts: &Facts<'_>,
     allowed: Option<&ScopeSet>,
+    flow: &Flow,
     moment: &Moment,
 ) -> Result<ConsentRecord, Invalid> {
     let lines = shown(asked, facts);
@@ -98,10 +102,8 @@ fn record(
             })
             .collect::<Vec<_>>()
     };
-    // Sorts by time, so that a person's records list in the order in which they were made.
-    let id = format!("{:012x}-{}", moment.now.0, hexadecimal(&moment.bytes::<8>("consent record id")));
     Ok(ConsentRecord {
-        id: ConsentRecordId::parse(&id)?,
+        id: record_id(flow)?,
         user: facts.user.record.id.clone(),
         session: facts.session.record.id.clone(),
         client: facts.client.id.clone(),
@@ -111,6 +113,37 @@ fn record(
         answer: allowed.map_or(ConsentAnswer::Declined, |scopes| ConsentAnswer::Accepted(scopes.clone())),
         decided_at: moment.now,
     })
+}
+
+/// The id of the record of a flow's answer: one a flow, so that a form that is sent again and again fills nothing. Sorts
+/// by the time at which the flow began.
+///
+/// # Errors
+/// None in practice: what is made fits the alphabet.
+pub fn record_id(flow: &Flow) -> Result<ConsentRecordId, Invalid> {
+    let hash = sha256(&[b"authd consent record 1\0", flow.id.as_str().as_bytes()]);
+    ConsentRecordId::parse(&format!(
+        "{:012x}-{}",
+        flow.expires_at.0,
+        hexadecimal(hash.first_chunk::<8>().unwrap_or(&[0; 8]))
+    ))
+}
+
+/// What a dialog says, in one text that its flow carries: an answer is an answer to what was shown and to nothing else.
+pub fn fingerprint(asked: &Asked, facts: &Facts<'_>) -> String {
+    let mut parts: Vec<String> = vec![
+        facts.client.id.to_string(),
+        plain_text(&facts.client.name),
+        facts.api.map(|api| plain_text(&api.name)).unwrap_or_default(),
+        asked.scopes.to_string(),
+    ];
+    for line in shown(asked, facts) {
+        parts.push(format!("{}{}{:?}{}", line.is_new, line.is_optional, line.scopes, line.text));
+    }
+    // Lengths keep the parts apart.
+    let text: String = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
+    let hash = sha256(&[b"authd dialog 1\0", text.as_bytes()]);
+    hexadecimal(hash.first_chunk::<16>().unwrap_or(&[0; 16]))
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {

@@ -193,8 +193,12 @@ pub fn consent_holds(question: &Question<'_>) -> bool {
 pub fn decide<'f>(request: &ValidRequest<'f>, facts: Facts<'f>, moment: &Moment) -> AuthorizeDecision<'f> {
     match next(request, facts, moment) {
         Ok(decision) => decision,
-        // A refusal answers the flow: it cannot be taken up again.
-        Err(error) => AuthorizeDecision { writes: consume(facts.flow), step: Step::Refuse(error) },
+        // A refusal answers the flow: it cannot be taken up again. For a browser in which nobody is logged in nothing is
+        // stored, not even that.
+        Err(error) => {
+            let flow = facts.flow.filter(|_| facts.user.is_some());
+            AuthorizeDecision { writes: consume(flow), step: Step::Refuse(error) }
+        }
     }
 }
 
@@ -226,7 +230,7 @@ fn next<'f>(
     if consent_answer.is_some_and(|given| !given.accepted) {
         return Err(AuthorizeError::Declined);
     }
-    if answers.confirmed == Some(false) {
+    if answers.confirmed == Some(false) && present.is_some() {
         return Err(AuthorizeError::NotConfirmed);
     }
     let asks_for_consent = request.prompts.consent && consent_answer.is_none();
@@ -338,8 +342,15 @@ fn present<'f>(
     if session.record.user != user.record.id {
         return Ok(None);
     }
+    if session.record.authenticated_at < user.record.credentials_changed_at {
+        return Ok(None);
+    }
     if user.record.is_blocked {
-        return Err(AuthorizeError::UserBlocked);
+        // Somebody else may log in in this browser, where the request lets them.
+        let just_logged_in =
+            facts.flow.is_some_and(|flow| flow.answers.login.as_ref() == Some(&session.record.id));
+        let lets_another = !just_logged_in && (request.prompts.login || request.prompts.select_account);
+        return if lets_another { Ok(None) } else { Err(AuthorizeError::UserBlocked) };
     }
     // Whoever is known by another connection than the one that is asked for logs in there.
     let is_elsewhere = request.connection.is_some()
@@ -365,7 +376,7 @@ fn live_grant<'f>(
 }
 
 /// Whether the grant was given to this client and this API, and not to earlier ones of the same ids.
-fn is_since(grant: &UserGrant, client: &records::Client, api: Option<&ResourceServer>) -> bool {
+pub(super) fn is_since(grant: &UserGrant, client: &records::Client, api: Option<&ResourceServer>) -> bool {
     grant.updated_at >= client.created_at && api.is_none_or(|api| grant.updated_at >= api.created_at)
 }
 

@@ -67,6 +67,8 @@ pub struct Flow {
     pub resume_by: Option<UnixTime>,
     /// The session about which a page asks, so that nobody else's answer counts.
     pub asked: Option<SessionId>,
+    /// What a dialog shows ([`super::consent::fingerprint`]), so that an answer is an answer to that and nothing else.
+    pub shown: Option<String>,
     /// What was answered so far.
     pub answers: Answers,
 }
@@ -90,6 +92,7 @@ impl Flow {
             expires_at: UnixTime(moment.now.0.saturating_add(FLOW_LIFETIME)),
             resume_by: None,
             asked: None,
+            shown: None,
             answers: Answers::default(),
         })
     }
@@ -103,17 +106,17 @@ impl Flow {
         Ok(Self { destination: Destination::OwnPage, ..begun })
     }
 
-    /// The flow as a page carries it, about this session if there is one.
+    /// The flow as a page carries it: about this session if there is one, and about what a dialog shows.
     #[must_use]
-    pub fn asking(&self, about: Option<SessionId>) -> Self {
-        Self { asked: about, resume_by: None, ..self.clone() }
+    pub fn asking(&self, about: Option<SessionId>, shown: Option<String>) -> Self {
+        Self { asked: about, shown, resume_by: None, ..self.clone() }
     }
 
     /// The flow as the browser carries it back, with another answer.
     #[must_use]
     pub fn answered(&self, answers: Answers, now: UnixTime) -> Self {
         let resume_by = UnixTime(now.0.saturating_add(RESUME_WITHIN)).min(self.expires_at);
-        Self { asked: None, resume_by: Some(resume_by), answers, ..self.clone() }
+        Self { asked: None, shown: None, resume_by: Some(resume_by), answers, ..self.clone() }
     }
 
     /// The flow after a login in it began this session.
@@ -144,6 +147,7 @@ impl Flow {
             exp: self.expires_at.0,
             resume: self.resume_by.map(|at| at.0),
             asked: self.asked.as_ref().map(SessionId::as_str),
+            shown: self.shown.as_deref(),
             login: self.answers.login.as_ref().map(SessionId::as_str),
             consent: consent.map(|given| (given.session.as_str(), given.accepted)),
             confirmed: self.answers.confirmed,
@@ -175,6 +179,7 @@ impl Flow {
             expires_at: UnixTime(form.exp),
             resume_by: form.resume.map(UnixTime),
             asked: optional(form.asked)?,
+            shown: form.shown,
             answers: Answers { login: optional(form.login)?, consent, confirmed: form.confirmed },
         })
     }
@@ -194,6 +199,7 @@ struct Form<'f> {
     exp: u64,
     resume: Option<u64>,
     asked: Option<&'f str>,
+    shown: Option<&'f str>,
     login: Option<&'f str>,
     consent: Option<(&'f str, bool)>,
     confirmed: Option<bool>,
@@ -210,6 +216,7 @@ struct OwnedForm {
     exp: u64,
     resume: Option<u64>,
     asked: Option<String>,
+    shown: Option<String>,
     login: Option<String>,
     consent: Option<(String, bool)>,
     confirmed: Option<bool>,

@@ -8,6 +8,7 @@ use records::ErrorProfile::{Auth0, Rfc6749};
 use super::echo::is_description_character;
 use super::*;
 use crate::grants::refresh_token::RefreshRefusal;
+use crate::grants::still_allowed::Withdrawn;
 
 /// One of each.
 fn every_error() -> Vec<TokenError> {
@@ -78,7 +79,7 @@ fn every_error() -> Vec<TokenError> {
     errors
 }
 
-fn every_refresh_refusal() -> [RefreshRefusal; 12] {
+fn every_refresh_refusal() -> [RefreshRefusal; 15] {
     use RefreshRefusal as R;
     [
         R::Unknown,
@@ -88,11 +89,14 @@ fn every_refresh_refusal() -> [RefreshRefusal; 12] {
         R::Reused,
         R::FromTheFuture,
         R::NotThePresentOne,
-        R::UserGone,
-        R::ApiGone,
         R::OfflineAccessWithdrawn,
-        R::ConsentWithdrawn,
-        R::ConnectionDisabled,
+        R::Withdrawn(Withdrawn::UserGone),
+        R::Withdrawn(Withdrawn::CredentialsChanged),
+        R::Withdrawn(Withdrawn::ApiGone),
+        R::Withdrawn(Withdrawn::OfAnEarlierOne),
+        R::Withdrawn(Withdrawn::ClientNotAuthorized),
+        R::Withdrawn(Withdrawn::ConnectionDisabled),
+        R::Withdrawn(Withdrawn::ConsentWithdrawn),
     ]
 }
 
@@ -105,7 +109,7 @@ fn a_refresh_token_that_gives_nothing_gets_the_answer_that_client_libraries_look
     }
 }
 
-fn every_code_refusal() -> [CodeRefusal; 15] {
+fn every_code_refusal() -> [CodeRefusal; 18] {
     use CodeRefusal as C;
     [
         C::Unknown,
@@ -119,10 +123,13 @@ fn every_code_refusal() -> [CodeRefusal; 15] {
         C::VerifierMissing,
         C::VerifierWrong,
         C::VerifierUnexpected,
-        C::UserGone,
-        C::ApiGone,
-        C::ConsentWithdrawn,
-        C::ConnectionDisabled,
+        C::Withdrawn(Withdrawn::UserGone),
+        C::Withdrawn(Withdrawn::CredentialsChanged),
+        C::Withdrawn(Withdrawn::ApiGone),
+        C::Withdrawn(Withdrawn::OfAnEarlierOne),
+        C::Withdrawn(Withdrawn::ClientNotAuthorized),
+        C::Withdrawn(Withdrawn::ConnectionDisabled),
+        C::Withdrawn(Withdrawn::ConsentWithdrawn),
     ]
 }
 

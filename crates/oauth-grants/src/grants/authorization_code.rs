@@ -6,13 +6,14 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use policy::GrantTypeRefusal;
 use policy::lifetime::Channel;
 use records::{
-    Audience, AuthorizationCode, AuthorizationCodeId, CodeState, Connection, GrantType, Invalid, Origin,
-    RefreshFamily, ResourceServer, SecretText, TenantSettings, User, UserGrant, Versioned, Write,
+    AuthorizationCode, AuthorizationCodeId, CodeState, GrantType, Invalid, Origin, RefreshFamily, SecretText,
+    TenantSettings, Versioned, Write,
 };
 
 use crate::client_auth::AuthenticatedClient;
 use crate::crypto;
-use crate::grants::refresh_token::{Login, NewFamily, begin, lets_in, without_withdrawn_offline_access};
+use crate::grants::refresh_token::{Login, NewFamily, begin};
+use crate::grants::still_allowed::{Given, Left, StillFacts, Withdrawn, check};
 use crate::issue::{UserTokenFacts, user_access_token};
 use crate::oidc::claims::{ClaimsRequest, UserClaims, has_scope};
 use crate::oidc::id_token::IdToken;
@@ -97,14 +98,8 @@ pub enum CodeRefusal {
     VerifierWrong,
     /// `code_verifier` for a code that has no challenge: somebody took it away (RFC 9700 §4.8.2).
     VerifierUnexpected,
-    /// The person does not exist any more.
-    UserGone,
-    /// The API does not exist any more.
-    ApiGone,
-    /// What the person or an administrator had allowed was withdrawn.
-    ConsentWithdrawn,
-    /// The person's connection does not let them in to this client any more.
-    ConnectionDisabled,
+    /// What the code carries may not be given any more.
+    Withdrawn(Withdrawn),
 }
 
 /// What must be known to decide.
@@ -114,16 +109,8 @@ pub struct Facts<'f> {
     pub client: AuthenticatedClient<'f>,
     /// The code that [`code_id`] names, if there is one.
     pub code: Option<&'f Versioned<AuthorizationCode>>,
-    /// The person it names, if there is one.
-    pub user: Option<&'f Versioned<User>>,
-    /// The API it names, if it names one that there is.
-    pub api: Option<&'f ResourceServer>,
-    /// What the person allows this client on this audience: what the code relies on, if it does.
-    pub user_grant: Option<&'f Versioned<UserGrant>>,
-    /// The connection that knows the person, if it is still there.
-    pub home: Option<&'f Connection>,
-    /// Whether the code's scopes need no more consent than there is.
-    pub consent_still_holds: bool,
+    /// What is to be known of the present.
+    pub still: StillFacts<'f>,
     /// What holds for the tenant.
     pub settings: &'f TenantSettings,
     /// The origin that the request came in on; the issuer.
@@ -168,22 +155,18 @@ fn redeem<'f>(
     check_code(request, code, &facts, moment)?;
     check_verifier(request.code_verifier, code, client.is_public())?;
 
-    let user = facts.user.filter(|user| user.record.id == code.user).ok_or(CodeRefusal::UserGone)?;
-    if user.record.is_blocked {
-        return Err(TokenError::UserBlocked);
-    }
-    let api = match &code.audience {
-        Audience::UserInfo => None,
-        Audience::Api(id) => Some(facts.api.filter(|api| api.id == *id).ok_or(CodeRefusal::ApiGone)?),
+    let given = Given {
+        user: &code.user,
+        audience: &code.audience,
+        scopes: &code.scopes,
+        authenticated_at: code.authenticated_at,
+        issued_at: code.issued_at,
     };
-    if !lets_in(facts.home, &user.record, client) {
-        return Err(CodeRefusal::ConnectionDisabled.into());
-    }
-    if !facts.consent_still_holds {
-        return Err(CodeRefusal::ConsentWithdrawn.into());
-    }
-
-    let scopes = without_withdrawn_offline_access(&code.scopes, client, api);
+    let Left { user, api, scopes } =
+        check(given, client, &facts.still).map_err(|withdrawn| match withdrawn {
+            Withdrawn::UserBlocked => TokenError::UserBlocked,
+            other => CodeRefusal::Withdrawn(other).into(),
+        })?;
     let login = Login {
         client,
         user: &code.user,
@@ -207,7 +190,7 @@ fn redeem<'f>(
         writes.extend(begun.writes);
         begun.text
     });
-    writes.extend(facts.user_grant.cloned().map(Write::RelyOnUserGrant));
+    writes.extend(facts.still.user_grant.cloned().map(Write::RelyOnUserGrant));
 
     // It was validated when the code was issued; were it unreadable all the same, nobody would be told anything by it.
     let claims = code.claims.as_deref().and_then(|json| ClaimsRequest::parse(json).ok());

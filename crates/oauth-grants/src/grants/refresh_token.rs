@@ -5,13 +5,14 @@ use std::fmt;
 use policy::lifetime::Channel;
 use policy::{GrantTypeRefusal, offline_access};
 use records::{
-    Audience, AuthenticationMethod, Client, Connection, ErrorProfile, GrantType, Invalid, Lifetime, Origin,
+    Audience, AuthenticationMethod, Client, ErrorProfile, GrantType, Invalid, Lifetime, Origin,
     PreviousToken, RefreshFamily, RefreshFamilyId, ResourceServer, RotationType, ScopeSet, ScopeToken,
-    SecretText, SessionId, TenantSettings, UnixTime, User, UserGrant, UserId, Versioned, Write,
+    SecretText, SessionId, TenantSettings, UnixTime, User, UserId, Versioned, Write,
 };
 
 use crate::client_auth::AuthenticatedClient;
 use crate::error::Echo;
+use crate::grants::still_allowed::{Given, Left, StillFacts, Withdrawn, check};
 use crate::issue::{UserTokenFacts, user_access_token};
 use crate::oidc::claims::{ClaimsRequest, UserClaims, has_scope};
 use crate::oidc::id_token::IdToken;
@@ -83,16 +84,10 @@ pub enum RefreshRefusal {
     FromTheFuture,
     /// It says that it is the present one and is not.
     NotThePresentOne,
-    /// The person does not exist any more.
-    UserGone,
-    /// The API does not exist any more.
-    ApiGone,
     /// The API or the client has no offline access any more.
     OfflineAccessWithdrawn,
-    /// What the person or an administrator had allowed was withdrawn.
-    ConsentWithdrawn,
-    /// The person's connection does not let them in to this client any more.
-    ConnectionDisabled,
+    /// What the family carries may not be given any more.
+    Withdrawn(Withdrawn),
 }
 
 /// What must be known to decide.
@@ -104,16 +99,8 @@ pub struct Facts<'f> {
     pub token: Option<&'f RefreshToken>,
     /// Its family, if it is still there.
     pub family: Option<&'f Versioned<RefreshFamily>>,
-    /// The family's person, if there still is one.
-    pub user: Option<&'f Versioned<User>>,
-    /// The family's API, if it is for one and that still exists.
-    pub api: Option<&'f ResourceServer>,
-    /// What the person allows this client on this audience, if anything.
-    pub user_grant: Option<&'f Versioned<UserGrant>>,
-    /// The connection that knows the person, if it is still there.
-    pub home: Option<&'f Connection>,
-    /// Whether the family's scopes need no more consent than there is.
-    pub consent_still_holds: bool,
+    /// What is to be known of the present.
+    pub still: StillFacts<'f>,
     /// What holds for the tenant.
     pub settings: &'f TenantSettings,
     /// The origin that the request came in on; the issuer.
@@ -170,9 +157,9 @@ fn refresh<'f>(
         return Err(RefreshRefusal::Expired.into());
     }
     let place = place(token, family, client, facts.keys, moment)?;
-    let (user, api) = still_allowed(&facts, family)?;
+    let Left { user, api, scopes } = still_allowed(&facts, family)?;
     refuse_other_audience(request, facts.origin, api)?;
-    let scope = narrowed(request, family, facts.settings)?;
+    let scope = narrowed(request, &scopes, facts.settings)?;
 
     let (mut writes, refresh_token) = match place {
         Place::Retried(successor) => {
@@ -188,7 +175,7 @@ fn refresh<'f>(
         Place::Present => (vec![noted(versioned, client, moment)], None),
     };
     writes.push(Write::RelyOnUser(user.clone()));
-    writes.extend(facts.user_grant.cloned().map(Write::RelyOnUserGrant));
+    writes.extend(facts.still.user_grant.cloned().map(Write::RelyOnUserGrant));
 
     let is_as_requested = request.scope.as_ref().is_some_and(|requested| *requested == scope);
     let mut tokens = tokens(family, client, user, api, scope, &facts, moment);
@@ -244,34 +231,25 @@ fn place(
         .ok_or(RefreshRefusal::NotThePresentOne)
 }
 
-/// The person and the API, if everything that was allowed at login still is (RT-12).
-fn still_allowed<'f>(
-    facts: &Facts<'f>,
-    family: &RefreshFamily,
-) -> Result<(&'f Versioned<User>, Option<&'f ResourceServer>), TokenError> {
-    let user = facts.user.filter(|user| user.record.id == family.user).ok_or(RefreshRefusal::UserGone)?;
-    if user.record.is_blocked {
-        return Err(TokenError::UserBlocked);
-    }
-    let api = match &family.audience {
-        Audience::UserInfo => None,
-        Audience::Api(id) => Some(facts.api.filter(|api| api.id == *id).ok_or(RefreshRefusal::ApiGone)?),
+/// The person, the API and the scopes that are left, if everything that was allowed at login still is (RT-12).
+fn still_allowed<'f>(facts: &Facts<'f>, family: &RefreshFamily) -> Result<Left<'f>, TokenError> {
+    let given = Given {
+        user: &family.user,
+        audience: &family.audience,
+        scopes: &family.scopes,
+        authenticated_at: family.authenticated_at,
+        issued_at: family.created_at,
     };
-    if !offline_access::may_be_issued(facts.client.client(), api) {
-        return Err(RefreshRefusal::OfflineAccessWithdrawn.into());
+    let client = facts.client.client();
+    let left = check(given, client, &facts.still).map_err(|withdrawn| match withdrawn {
+        Withdrawn::UserBlocked => TokenError::UserBlocked,
+        other => RefreshRefusal::Withdrawn(other).into(),
+    })?;
+    if offline_access::may_be_issued(client, left.api) {
+        Ok(left)
+    } else {
+        Err(RefreshRefusal::OfflineAccessWithdrawn.into())
     }
-    if !lets_in(facts.home, &user.record, facts.client.client()) {
-        return Err(RefreshRefusal::ConnectionDisabled.into());
-    }
-    if !facts.consent_still_holds {
-        return Err(RefreshRefusal::ConsentWithdrawn.into());
-    }
-    Ok((user, api))
-}
-
-/// Whether the connection that knows the person lets them in to the client.
-pub(super) fn lets_in(home: Option<&Connection>, user: &User, client: &Client) -> bool {
-    home.is_some_and(|home| home.name == user.connection && home.enabled_clients.include(&client.id))
 }
 
 /// One family is for one API (RT-10).
@@ -291,18 +269,18 @@ fn refuse_other_audience(
 /// What of the granted scopes is asked for. What was not granted is left out (Auth0), or refused (RFC 6749 §6).
 fn narrowed(
     request: &Request<'_>,
-    family: &RefreshFamily,
+    granted: &ScopeSet,
     settings: &TenantSettings,
 ) -> Result<ScopeSet, TokenError> {
-    let Some(requested) = &request.scope else { return Ok(family.scopes.clone()) };
-    let beyond = requested.difference(&family.scopes);
+    let Some(requested) = &request.scope else { return Ok(granted.clone()) };
+    let beyond = requested.difference(granted);
     match settings.error_profile {
         //= RFC 6749 §6
         ErrorProfile::Rfc6749 if !beyond.is_empty() => {
             let words: Vec<_> = beyond.iter().map(ScopeToken::as_str).collect();
             Err(TokenError::ScopesNotGranted(Echo::of(&words.join(", "))))
         }
-        ErrorProfile::Rfc6749 | ErrorProfile::Auth0 => Ok(requested.intersection(&family.scopes)),
+        ErrorProfile::Rfc6749 | ErrorProfile::Auth0 => Ok(requested.intersection(granted)),
     }
 }
 
@@ -356,6 +334,8 @@ fn tokens<'f>(
 ) -> Tokens<'f> {
     // It was validated at login; were it unreadable all the same, nobody would be told anything by it.
     let claims = family.claims.as_deref().and_then(|json| ClaimsRequest::parse(json).ok());
+    // Whoever asks for less than was granted gets less of the single claims too: none.
+    let claims = claims.filter(|_| scope == family.scopes);
     //= OpenID Connect Core 1.0 §12.2
     // The same iss, sub and aud as at login; no nonce; auth_time is that of the login.
     let id_token = has_scope(&scope, "openid").then(|| IdToken {
@@ -458,16 +438,6 @@ pub(super) fn begin(
     let mut writes = vec![Write::CreateRefreshFamily(family)];
     writes.extend(new.oldest.cloned().map(Write::DeleteRefreshFamily));
     Ok(Some(Begun { id, text: token.to_text(new.keys), writes }))
-}
-
-/// What may be granted by now, should offline access have been withdrawn since it was asked for.
-pub(super) fn without_withdrawn_offline_access(
-    scopes: &ScopeSet,
-    client: &Client,
-    api: Option<&ResourceServer>,
-) -> ScopeSet {
-    let may_stay = offline_access::may_be_issued(client, api);
-    scopes.iter().filter(|scope| may_stay || scope.as_str() != "offline_access").cloned().collect()
 }
 
 #[cfg(test)]

@@ -282,6 +282,7 @@ mod people {
             username: username.map(|text| Username::parse(text).unwrap()),
             password_hash: None,
             profile: Profile::default(),
+            credentials_changed_at: UnixTime(0),
             is_blocked: false,
             created_at: UnixTime(1),
             updated_at: UnixTime(1),

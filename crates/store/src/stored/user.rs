@@ -22,6 +22,7 @@ pub(crate) struct Form {
     /// Sealed.
     password_hash: Option<String>,
     profile: ProfileForm,
+    credentials_changed_at: u64,
     is_blocked: bool,
     created_at: u64,
     updated_at: u64,
@@ -88,6 +89,7 @@ impl Stored for User {
             username: self.username.as_ref().map(|username| username.as_str().to_owned()),
             password_hash: self.password_hash.as_ref().map(seal).transpose()?,
             profile: profile_form(&self.profile),
+            credentials_changed_at: self.credentials_changed_at.0,
             is_blocked: self.is_blocked,
             created_at: self.created_at.0,
             updated_at: self.updated_at.0,
@@ -103,6 +105,7 @@ impl Stored for User {
             username: form.username.as_deref().map(Username::parse).transpose()?,
             password_hash: form.password_hash.map(|text| seals.open_text(HASH, &text)).transpose()?,
             profile: profile_record(form.profile),
+            credentials_changed_at: UnixTime(form.credentials_changed_at),
             is_blocked: form.is_blocked,
             created_at: UnixTime(form.created_at),
             updated_at: UnixTime(form.updated_at),

@@ -4,9 +4,10 @@ use bytes::Bytes;
 use http::Method;
 use http::request::Parts;
 use hyper::body::Body;
-use oauth_grants::authorize::{Answers, validate};
+use oauth_grants::authorize::{Answers, Step, decide, validate};
 
-use super::{CONFIRM_PATH, RESUME_PATH, answer, facts, flow_of};
+use super::facts::{self, Loaded};
+use super::{CONFIRM_PATH, RESUME_PATH, answer, flow_of};
 use crate::app::{App, Called, Trace};
 use crate::failure::Failure;
 use crate::flow;
@@ -44,14 +45,6 @@ where
         let back = flow.answered(answers, moment.now);
         Ok(see_other(&format!("{RESUME_PATH}?state={}", flow::seal(&keys, called, &back, &moment)?)))
     };
-    let confirmed = match form.one("action").filter(|_| is_answer) {
-        Some("accept") => Some(true),
-        Some("deny") => Some(false),
-        _ => None,
-    };
-    if confirmed.is_some() {
-        return resume(Answers { confirmed, ..flow.answers.clone() });
-    }
     let client = facts::client(&called.store, &flow.params).await?;
     let client = client.as_ref().map(|client| &client.record);
     trace.client_id = client.map(|client| client.id.clone());
@@ -60,6 +53,21 @@ where
     let Ok(request) = validate(&flow.params, client, settings, &called.origin) else {
         return resume(flow.answers.clone());
     };
+    let loaded = Loaded::load(called, parts, &keys, &request, &moment).await?;
+    let decision = decide(&request, loaded.facts(called, Some(&flow)), &moment);
+    // Only whoever is asked can answer: others are sent where they are asked something else.
+    let is_asked = matches!(decision.step, Step::ConfirmCallback) && flow.asked == loaded.session_id();
+    if !is_asked {
+        return resume(flow.answers.clone());
+    }
+    let confirmed = match form.one("action").filter(|_| is_answer) {
+        Some("accept") => Some(true),
+        Some("deny") => Some(false),
+        _ => None,
+    };
+    if confirmed.is_some() {
+        return resume(Answers { confirmed, ..flow.answers.clone() });
+    }
     let page = pages::ConfirmPage {
         tenant: &settings.friendly_name,
         client_name: &request.client.name,

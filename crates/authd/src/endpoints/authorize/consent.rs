@@ -4,9 +4,9 @@ use bytes::Bytes;
 use http::Method;
 use http::request::Parts;
 use hyper::body::Body;
-use oauth_grants::authorize::consent::{Facts, answer as answered, shown};
-use oauth_grants::authorize::{Answers, Asked, Step, decide, validate};
-use records::{ScopeSet, ScopeToken};
+use oauth_grants::authorize::consent::{Facts, answer as answered, fingerprint, record_id, shown};
+use oauth_grants::authorize::{Answers, Asked, ConsentGiven, Step, decide, validate};
+use records::{ConsentAnswer, ScopeSet, ScopeToken};
 use store::CommitError;
 
 use super::facts::{self, Loaded};
@@ -65,23 +65,14 @@ where
         };
         let loaded = Loaded::load(called, parts, &keys, &request, &moment).await?;
         let decision = decide(&request, loaded.facts(called, Some(&flow)), &moment);
-        let (Step::Consent(asked), Some(session), Some(user)) =
-            (decision.step, &loaded.session, &loaded.user)
-        else {
+        let (Step::Consent(asked), Some(facts)) = (decision.step, loaded.dialog(called, &request)) else {
             return resume(flow.answers.clone());
         };
-        if flow.asked.as_ref() != Some(&session.record.id) {
-            // Somebody else logged in since the question was put.
+        // Somebody else logged in since the question was put, or it would say something else by now.
+        let is_about = flow.asked.as_ref() == Some(&facts.session.record.id);
+        if !is_about || flow.shown != Some(fingerprint(&asked, &facts)) {
             return resume(flow.answers.clone());
         }
-        let facts = Facts {
-            settings,
-            client: request.client,
-            api: loaded.api.as_ref().map(|api| &api.record),
-            session,
-            user,
-            grant: loaded.grant.as_ref(),
-        };
         let handle = parts.uri.query().unwrap_or_default();
         if !is_answer {
             return Ok(dialog(app, called, &asked, &facts, &format!("{CONSENT_PATH}?{handle}")));
@@ -91,11 +82,20 @@ where
             Some("deny") => None,
             _ => return Ok(dialog(app, called, &asked, &facts, &format!("{CONSENT_PATH}?{handle}"))),
         };
-        let (writes, given) = answered(&asked, &facts, chosen.as_ref(), &moment)
+        let (writes, given) = answered(&asked, &facts, chosen.as_ref(), &flow, &moment)
             .map_err(|invalid| Failure::Unsigned(invalid.to_string()))?;
         match called.store.commit(writes).await {
             Ok(()) => return resume(Answers { consent: Some(given), ..flow.answers.clone() }),
-            Err(CommitError::Conflict) => {}
+            Err(CommitError::Conflict) => {
+                // A second click, or a second tab: the first answer is the answer.
+                let user = &facts.user.record.id;
+                let id = record_id(&flow).map_err(|invalid| Failure::Unsigned(invalid.to_string()))?;
+                if let Some(record) = called.store.consent_record(user, &id).await? {
+                    let accepted = matches!(record.record.answer, ConsentAnswer::Accepted(_));
+                    let given = ConsentGiven { session: record.record.session, accepted };
+                    return resume(Answers { consent: Some(given), ..flow.answers.clone() });
+                }
+            }
             Err(error) => return Err(error.into()),
         }
     }

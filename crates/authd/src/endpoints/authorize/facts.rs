@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::request::Parts;
 use oauth_grants::Moment;
-use oauth_grants::authorize::{AuthorizeParams, Facts, Flow, Hint, ValidRequest};
+use oauth_grants::authorize::{AuthorizeParams, Facts, Flow, Hint, ValidRequest, consent};
 use records::{
     AdministrativeConsent, Audience, Client, ClientGrant, ClientId, Connection, ResourceServer, Session,
     SessionId, SubjectType, User, UserGrant, Versioned,
@@ -97,6 +97,22 @@ impl Loaded {
             hint: &self.hint,
             flow,
         }
+    }
+
+    /// What a consent dialog is about, where somebody is there to be asked.
+    pub(crate) fn dialog<'f>(
+        &'f self,
+        called: &'f Called,
+        request: &ValidRequest<'f>,
+    ) -> Option<consent::Facts<'f>> {
+        Some(consent::Facts {
+            settings: &called.tenant.record.settings,
+            client: request.client,
+            api: self.api.as_ref().map(|api| &api.record),
+            session: self.session.as_ref()?,
+            user: self.user.as_ref()?,
+            grant: self.grant.as_ref(),
+        })
     }
 
     pub(crate) fn session_id(&self) -> Option<SessionId> {

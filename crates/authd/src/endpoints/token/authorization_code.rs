@@ -2,9 +2,10 @@
 
 use oauth_grants::authorize::consent_holds;
 use oauth_grants::refresh_token::NewFamily;
+use oauth_grants::still_allowed::StillFacts;
 use oauth_grants::{Decision, Outcome, TokenResponse, authenticate, authorization_code};
 use policy::consent::Question;
-use records::{Audience, CodeState};
+use records::{Audience, CodeState, SubjectType};
 use store::CommitError;
 
 use super::{Answered, Asked};
@@ -36,7 +37,7 @@ pub(super) async fn respond(
             None => None,
         };
         let (mut user, mut api, mut user_grant, mut administrative) = (None, None, None, None);
-        let (mut family, mut oldest, mut home) = (None, None, None);
+        let (mut family, mut oldest, mut home, mut client_grant) = (None, None, None, None);
         if let Some(code) = code.as_ref().map(|code| &code.record) {
             user = store.user(&code.user).await?;
             if let Some(user) = &user {
@@ -51,6 +52,7 @@ pub(super) async fn respond(
             if let Audience::Api(id) = &code.audience {
                 api = store.resource_server(id).await?;
                 administrative = store.administrative_consent(&code.client, id).await?;
+                client_grant = store.client_grant(&code.client, id, SubjectType::User).await?;
             }
         }
         let api = api.as_ref().map(|api| &api.record);
@@ -71,11 +73,14 @@ pub(super) async fn respond(
         let facts = authorization_code::Facts {
             client,
             code: code.as_ref(),
-            user: user.as_ref(),
-            api,
-            user_grant: user_grant.as_ref(),
-            home: home.as_ref().map(|connection| &connection.record),
-            consent_still_holds,
+            still: StillFacts {
+                user: user.as_ref(),
+                api,
+                client_grant: client_grant.as_ref().map(|grant| &grant.record),
+                home: home.as_ref().map(|connection| &connection.record),
+                user_grant: user_grant.as_ref(),
+                consent_still_holds,
+            },
             settings,
             origin: &called.origin,
             family: family.as_ref(),

@@ -11,7 +11,7 @@ use crate::administration::ATTEMPTS;
 use crate::app::Trace;
 use crate::failure::Failure;
 use crate::http::peer::Peer;
-use crate::logins::{Counters, Verdict};
+use crate::logins::{Counters, Source, Verdict, is_same};
 
 pub(super) async fn respond(
     asked: Asked<'_>,
@@ -23,7 +23,7 @@ pub(super) async fn respond(
     let (store, settings) = (&called.store, &called.tenant.record.settings);
     let keys = app.keys().of(app.stores(), &called.tenant.record.id).await?;
     // The attempt is made once, whatever has to be decided again after it.
-    let mut verdict = None;
+    let mut verified = None;
     for _ in 0..ATTEMPTS {
         let moment = app.moments().draw();
         let record = match asked.client(&keys, &moment, trace).await? {
@@ -61,45 +61,50 @@ pub(super) async fn respond(
             Err(error) => return Ok(Err(error)),
         };
         let Some(connection) = &connection else { return Ok(Err(TokenError::UnknownConnection)) };
-        let user = match checked.login_name() {
-            Some(name) => store.user_by_login(checked.connection(), name).await?,
-            None => None,
+        let name = checked.login_name().cloned();
+        let source = if client.client().is_public() {
+            Source::Peer(peer.unwrap_or(Peer::Proxy))
+        } else {
+            Source::Client(&client.client().id)
         };
-        let person = user.as_ref().map(|user| &user.record);
-        let counters = Counters::of(app, called, &connection.record, checked.login_name(), person, peer)?;
-        let verified = match &verdict {
-            Some((matches, hash)) if *hash == person.and_then(|user| user.password_hash.clone()) => *matches,
-            Some(_) => return Ok(Err(TokenError::WrongPassword)),
+        let counters = Counters::of(app, called, &connection.record, name.as_ref(), source)?;
+        let verified = match &verified {
+            Some(verified) => verified,
             None => {
                 let password = SecretText::new(request.password.to_owned());
-                let matches = match counters.verify(app, called, password, person, &moment).await? {
-                    Verdict::Matches => true,
-                    Verdict::Differs => false,
+                match counters.verify(password, &moment).await? {
+                    Verdict::Matches(user) => &*verified.insert(user),
+                    Verdict::Differs => return Ok(Err(TokenError::WrongPassword)),
+                    Verdict::Locked => {
+                        // Only the log says that it is something else.
+                        trace.refused = Some("account_locked".to_owned());
+                        return Ok(Err(TokenError::WrongPassword));
+                    }
                     Verdict::TooMany(wait) => {
                         return Ok(Err(TokenError::TooManyAttempts { retry_after: wait }));
                     }
                     Verdict::Busy => return Err(Failure::Contended),
-                };
-                verdict = Some((matches, person.and_then(|user| user.password_hash.clone())));
-                matches
+                }
             }
         };
-        let oldest = match person.filter(|_| verified) {
-            Some(person) => super::oldest_family(called, &person.id, &client.client().id).await?,
-            None => None,
-        };
-        let _turn = counters.turn(app).await;
-        let (account, address) = counters.present(called).await?;
+        // The person as they are now, should something have changed while the password was verified.
+        let user = counters.person().await?;
+        let same = user.as_ref().filter(|user| is_same(&user.record, &verified.record));
+        let Some(user) = same else { return Ok(Err(TokenError::WrongPassword)) };
+        let oldest = super::oldest_family(called, &user.record.id, &client.client().id).await?;
+        let _turn = counters.turn().await;
         let attempt = Attempt {
-            user: user.as_ref(),
-            password_matches: verified,
-            account_attempts: account.as_ref(),
-            address_attempts: address.as_ref(),
+            user: Some(user),
+            password_matches: true,
+            // What a success writes about the counts is known here alone.
+            account_attempts: None,
+            address_attempts: None,
             new_family: NewFamily { keys: keys.refresh_keys(), oldest: oldest.as_ref() },
         };
-        let Decision { writes, outcome } = password::decide(checked, attempt, &moment);
+        let Decision { mut writes, outcome } = password::decide(checked, attempt, &moment);
         let answered = match outcome {
             Outcome::Granted(tokens) => {
+                writes.extend(counters.cleared(&user.record).await?);
                 let api = api.as_ref().map(|api| &api.record);
                 Ok(asked.signed(&keys, &tokens, client.client(), api, &moment).await?)
             }

@@ -1,9 +1,10 @@
 //! The grant `refresh_token`: facts, decision, signature, one conditional change of one row (RFC 6749 §6).
 
 use oauth_grants::authorize::consent_holds;
+use oauth_grants::still_allowed::StillFacts;
 use oauth_grants::{Decision, Outcome, RefreshToken, TokenResponse, authenticate, refresh_token};
 use policy::consent::Question;
-use records::Audience;
+use records::{Audience, SubjectType};
 use store::CommitError;
 
 use super::{Answered, Asked};
@@ -39,7 +40,7 @@ pub(super) async fn respond(
             Some(Err(_)) | None => None,
         };
         let (mut user, mut api, mut user_grant, mut administrative) = (None, None, None, None);
-        let mut home = None;
+        let (mut home, mut client_grant) = (None, None);
         if let Some(family) = family.as_ref().map(|family| &family.record) {
             user = store.user(&family.user).await?;
             if let Some(user) = &user {
@@ -49,6 +50,7 @@ pub(super) async fn respond(
             if let Audience::Api(id) = &family.audience {
                 api = store.resource_server(id).await?;
                 administrative = store.administrative_consent(&family.client, id).await?;
+                client_grant = store.client_grant(&family.client, id, SubjectType::User).await?;
             }
         }
         let api = api.as_ref().map(|api| &api.record);
@@ -74,11 +76,14 @@ pub(super) async fn respond(
             client,
             token: token.as_ref(),
             family: family.as_ref(),
-            user: user.as_ref(),
-            api,
-            user_grant: user_grant.as_ref(),
-            home: home.as_ref().map(|connection| &connection.record),
-            consent_still_holds,
+            still: StillFacts {
+                user: user.as_ref(),
+                api,
+                client_grant: client_grant.as_ref().map(|grant| &grant.record),
+                home: home.as_ref().map(|connection| &connection.record),
+                user_grant: user_grant.as_ref(),
+                consent_still_holds,
+            },
             settings,
             origin: &called.origin,
             keys: keys.refresh_keys(),

@@ -348,7 +348,9 @@ mod dialogs {
             user: &user,
             grant: grant.as_ref(),
         };
-        answer(&asked(), &facts, chosen.map(scopes).as_ref(), &moment()).unwrap()
+        let params = AuthorizeParams::parse(TOKEN.as_bytes()).unwrap();
+        let flow = Flow::begin(params, "browser".to_owned(), &moment()).unwrap();
+        answer(&asked(), &facts, chosen.map(scopes).as_ref(), &flow, &moment()).unwrap()
     }
 
     fn granted(writes: &[Write]) -> Option<UserGrant> {

@@ -247,7 +247,7 @@ proptest! {
             confirmed,
         };
         let flow = if asked {
-            Flow { answers, ..begun.asking(Some(session_id())) }
+            Flow { answers, ..begun.asking(Some(session_id()), Some("shown".to_owned())) }
         } else {
             begun.answered(answers, NOW)
         };

@@ -1,8 +1,9 @@
 //! Codes, rule by rule (RFC 6749 §4.1.3; RFC 7636 §4.6; threat model CG).
 
 use records::{
-    ApiIdentifier, AuthenticationMethod, Client, ClientId, ErrorProfile, Lifetime, ResourceServerId,
-    ScopeSet, SessionId, SigningAlgorithm, UnixTime, UpdatedAt, UserGrantId, UserId, Version,
+    ApiIdentifier, Audience, AuthenticationMethod, Client, ClientId, Connection, ErrorProfile, Lifetime,
+    ResourceServer, ResourceServerId, ScopeSet, SessionId, SigningAlgorithm, UnixTime, UpdatedAt, User,
+    UserGrant, UserGrantId, UserId, Version,
 };
 use serde_json::{Value, json};
 
@@ -117,11 +118,14 @@ impl Case {
         let facts = Facts {
             client: authenticate(&presented, Some(&self.client), &digest_key(), NOW).unwrap(),
             code: self.code.as_ref(),
-            user: self.user.as_ref(),
-            api: self.api.as_ref(),
-            user_grant: self.user_grant.as_ref(),
-            home: self.home.as_ref(),
-            consent_still_holds: self.consent_still_holds,
+            still: StillFacts {
+                user: self.user.as_ref(),
+                api: self.api.as_ref(),
+                client_grant: None,
+                home: self.home.as_ref(),
+                user_grant: self.user_grant.as_ref(),
+                consent_still_holds: self.consent_still_holds,
+            },
             settings: &self.settings,
             origin: &self.origin,
             family: None,
@@ -452,10 +456,10 @@ fn lc_12_a_blocked_or_deleted_person_gets_nothing() {
     assert_eq!(case.refusal(), TokenError::UserBlocked);
     assert_eq!(case.refusal().answer(ErrorProfile::Rfc6749).error, "invalid_grant");
     case.user = None;
-    case.refused_as(CodeRefusal::UserGone, "deleted");
+    case.refused_as(CodeRefusal::Withdrawn(Withdrawn::UserGone), "deleted");
     let mut case = Case::public();
     case.user().id = UserId::parse("auth0|somebody-else").unwrap();
-    case.refused_as(CodeRefusal::UserGone, "another person");
+    case.refused_as(CodeRefusal::Withdrawn(Withdrawn::UserGone), "another person");
 }
 
 #[test]
@@ -467,15 +471,15 @@ fn a_withdrawn_consent_and_a_removed_api_end_a_code() {
             .map(|home| Connection { enabled_clients: records::EnabledClients::Only(Vec::new()), ..home }),
     ] {
         let case = Case { home, ..Case::public() };
-        assert_eq!(case.refusal(), CodeRefusal::ConnectionDisabled.into());
+        assert_eq!(case.refusal(), CodeRefusal::Withdrawn(Withdrawn::ConnectionDisabled).into());
     }
     let case = Case { consent_still_holds: false, ..Case::public() };
-    case.refused_as(CodeRefusal::ConsentWithdrawn, "withdrawn");
+    case.refused_as(CodeRefusal::Withdrawn(Withdrawn::ConsentWithdrawn), "withdrawn");
     let case = Case { api: None, ..Case::public() };
-    case.refused_as(CodeRefusal::ApiGone, "removed");
+    case.refused_as(CodeRefusal::Withdrawn(Withdrawn::ApiGone), "removed");
     let mut case = Case::public();
     case.api().id = ResourceServerId::parse("000000000000000000000000").unwrap();
-    case.refused_as(CodeRefusal::ApiGone, "another API");
+    case.refused_as(CodeRefusal::Withdrawn(Withdrawn::ApiGone), "another API");
 }
 
 #[test]

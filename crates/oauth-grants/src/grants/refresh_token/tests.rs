@@ -1,6 +1,6 @@
 //! What becomes of a refresh token, rule by rule, on a fake clock.
 
-use records::{SecretDigest, Version};
+use records::{Connection, SecretDigest, Version};
 
 use super::*;
 use crate::client_auth::{Presented, authenticate};
@@ -96,11 +96,14 @@ impl Scene {
             client: authenticate(&presented, Some(&self.client), &key, NOW).unwrap(),
             token: Some(token),
             family: Some(&family),
-            user: user.as_ref(),
-            api: self.api.as_ref(),
-            user_grant: None,
-            home: self.home.as_ref(),
-            consent_still_holds: self.consent,
+            still: StillFacts {
+                user: user.as_ref(),
+                api: self.api.as_ref(),
+                client_grant: None,
+                home: self.home.as_ref(),
+                user_grant: None,
+                consent_still_holds: self.consent,
+            },
             settings: &self.settings,
             origin: &self.origin,
             keys: &keys,
@@ -258,6 +261,21 @@ fn rt_08_rt_12_what_was_withdrawn_gives_nothing_and_the_family_stays() {
         scene.home.as_mut().unwrap().enabled_clients = records::EnabledClients::Only(Vec::new());
     };
     assert_eq!(refused(&nobodys), "connection_of_refresh_token_disabled");
+    assert_eq!(
+        refused(&|scene| scene.user.as_mut().unwrap().credentials_changed_at = NOW),
+        "credentials_of_refresh_token_changed",
+        "LC-08"
+    );
+    assert_eq!(
+        refused(&|scene| scene.client.created_at = UnixTime(NOW.0 + 1)),
+        "refresh_token_of_an_earlier_one",
+        "of an earlier client of the same id"
+    );
+    assert_eq!(
+        refused(&|scene| scene.api.as_mut().unwrap().user_policy = records::UserPolicy::RequireClientGrant),
+        "client_of_refresh_token_not_authorized",
+        "the client grant is a ceiling"
+    );
     assert_eq!(refused(&|scene| scene.consent = false), "consent_of_refresh_token_withdrawn");
     assert_eq!(refused(&|scene| scene.client.grant_types.clear()), "grant_type_not_allowed");
     let another = records::ClientId::parse("another").unwrap();
@@ -284,6 +302,14 @@ fn rt_09_scopes_narrow_and_never_widen() {
     let token = again.token.unwrap();
     assert_eq!(scene.present(&token, 0, 3, Some("geocode admin")).unwrap_err(), "scopes_not_granted");
     assert!(scene.present(&token, 0, 4, Some("geocode")).is_ok(), "a refusal used nothing up");
+}
+
+#[test]
+fn rt_12_a_scope_that_the_api_defines_no_more_is_given_no_more() {
+    let mut scene = Scene::new();
+    scene.api.as_mut().unwrap().scopes.clear();
+    let first = scene.token.clone();
+    assert_eq!(scene.present(&first, 0, 1, None).unwrap().scope, "offline_access openid");
 }
 
 #[test]

@@ -45,6 +45,7 @@ fn user() -> User {
             phone_number_verified: true,
             ..Profile::default()
         },
+        credentials_changed_at: UnixTime(0),
         is_blocked: true,
         created_at: UnixTime(1),
         updated_at: UnixTime(2),
