@@ -1,0 +1,152 @@
+//! The storage contract on PostgreSQL: many servers on one database, durable group commit.
+#![doc = include_str!("../README.md")]
+
+mod commit;
+mod committer;
+mod connections;
+mod error;
+mod group;
+mod migrate;
+mod read;
+mod ring;
+mod settings;
+mod sweep;
+
+pub use error::OpenError;
+pub use migrate::IfEmpty;
+pub use settings::{CONNECTIONS, Settings};
+
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use records::UnixTime;
+use store::{Backend, CommitError, IndexEntry, Key, Kind, Operation, Row, Space, Unavailable};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::connections::Connections;
+use crate::error::closed;
+use crate::group::Commit;
+
+/// A database on a PostgreSQL server. Clones share it; when the last one is dropped its connections end.
+///
+/// Several servers may have the same database open: commits exclude each other, and each sees the others'.
+#[derive(Clone)]
+pub struct Postgres(Arc<Shared>);
+
+struct Shared {
+    connections: Connections,
+    /// `None` once the database is closed.
+    committer: Mutex<Option<mpsc::Sender<Commit>>>,
+    counters: Arc<Counters>,
+}
+
+/// What was counted since the database was opened.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) commits: AtomicU64,
+    pub(crate) transactions: AtomicU64,
+}
+
+/// How much was written since the database was opened, by this process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Statistics {
+    /// Commits that were acknowledged.
+    pub commits: u64,
+    /// Durable transactions that they took.
+    pub transactions: u64,
+}
+
+impl fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Postgres")
+    }
+}
+
+/// How long a caller waits for its commit, behind others and a server that stands still, before it is told that the outcome
+/// is unknown.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
+
+impl Postgres {
+    /// Opens the database and brings its schema to this version's. Call it inside the tokio runtime that is to do the work.
+    ///
+    /// # Errors
+    ///
+    /// Each with what to do about it: an address that is of no use, a server that cannot be reached, a newer version's
+    /// database.
+    pub async fn open(settings: &Settings, if_empty: IfEmpty) -> Result<Self, OpenError> {
+        let connections = Connections::new(settings)?;
+        migrate::migrate(&connections.writing, &settings.address(), if_empty).await?;
+        let (committer, waiting) = mpsc::channel(committer::WAITING);
+        let counters = Arc::<Counters>::default();
+        // Ends by itself: when the last sender is gone and everything that waited is done.
+        tokio::spawn(committer::run(waiting, connections.writing.clone(), Arc::clone(&counters)));
+        Ok(Self(Arc::new(Shared { connections, committer: Mutex::new(Some(committer)), counters })))
+    }
+
+    /// Takes no more. Commits that were sent before are finished, in so far as the runtime lasts.
+    pub fn close(&self) {
+        self.0.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
+        self.0.connections.reading.close();
+    }
+
+    /// What was counted since the database was opened.
+    pub fn statistics(&self) -> Statistics {
+        let Counters { commits, transactions } = &*self.0.counters;
+        Statistics {
+            commits: commits.load(Ordering::Relaxed),
+            transactions: transactions.load(Ordering::Relaxed),
+        }
+    }
+
+    /// The address of the committer, as long as the database is open.
+    fn committer(&self) -> Result<mpsc::Sender<Commit>, Unavailable> {
+        self.0.committer.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)
+    }
+}
+
+impl Backend for Postgres {
+    async fn get(&self, space: &Space, kind: Kind, key: &Key) -> Result<Option<Row>, Unavailable> {
+        read::row(&self.0.connections.reading, space, kind, key).await
+    }
+
+    async fn page(
+        &self,
+        space: &Space,
+        kind: Kind,
+        filter: Option<&IndexEntry>,
+        after: Option<&Key>,
+        at_most: usize,
+    ) -> Result<Vec<Row>, Unavailable> {
+        read::page(&self.0.connections.reading, space, kind, filter, after, at_most).await
+    }
+
+    async fn commit(&self, space: &Space, operations: Vec<Operation>) -> Result<(), CommitError> {
+        Operation::validate(&operations)?;
+        if operations.is_empty() {
+            return Ok(());
+        }
+        let (answer, answered) = oneshot::channel();
+        let commit = Commit { space: space.clone(), operations, answer };
+        self.committer()?.try_send(commit).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => Unavailable::Backend("too many commits wait".to_owned()),
+            mpsc::error::TrySendError::Closed(_) => closed(),
+        })?;
+        let unknown = |why: &str| CommitError::from(Unavailable::Backend(why.to_owned()));
+        match tokio::time::timeout(PATIENCE, answered).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(unknown("the task that commits ended before it answered")),
+            Err(_late) => Err(unknown("the database did not answer in time")),
+        }
+    }
+
+    async fn sweep(&self, now: UnixTime, at_most: usize) -> Result<usize, Unavailable> {
+        // A closed database sweeps no more.
+        self.committer()?;
+        sweep::sweep(&self.0.connections.writing, now, at_most).await
+    }
+
+    async fn configuration_version(&self) -> Result<u64, Unavailable> {
+        read::configuration_version(&self.0.connections.reading).await
+    }
+}
