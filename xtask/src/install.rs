@@ -148,6 +148,26 @@ fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
+/// Makes sure that a PostgreSQL server can be started by tests, which start their own.
+pub(crate) fn postgres() -> Result<(), Failure> {
+    let is_there = || {
+        let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
+        versions.into_iter().any(|version| version.path().join("bin/initdb").exists())
+    };
+    if std::env::var_os("AUTHD_TEST_POSTGRES").is_some() || is_there() {
+        return Ok(());
+    }
+    // Debian starts a cluster of its own with the package, unless this file, which the first package brings, says not to.
+    debian_packages(&["postgresql-common"])?;
+    let configuration = Path::new("/etc/postgresql-common/createcluster.conf");
+    let said = std::fs::read_to_string(configuration).unwrap_or_default();
+    if !said.lines().any(|line| line.trim_start().starts_with("create_main_cluster")) {
+        // Without the right to, it starts, and is in nobody's way: tests use a socket of their own.
+        let _ = std::fs::write(configuration, format!("{said}\ncreate_main_cluster = false\n"));
+    }
+    debian_packages(&["postgresql"])
+}
+
 /// Makes sure that `curl` can be run.
 pub(crate) fn curl() -> Result<(), Failure> {
     programs(&[&CURL])

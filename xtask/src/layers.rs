@@ -45,6 +45,19 @@ const ROOMS: &[Room] = &[
         ours_in_tests: &[],
     },
     Room {
+        name: "store-postgres",
+        ours: &["records", "store"],
+        foreign: &[
+            "deadpool-postgres",
+            "futures-util",
+            "rustls",
+            "tokio",
+            "tokio-postgres",
+            "tokio-postgres-rustls",
+        ],
+        ours_in_tests: &[],
+    },
+    Room {
         name: "resource-server",
         ours: &["jwt-core"],
         foreign: &["http", "serde", "serde_json"],
@@ -52,7 +65,16 @@ const ROOMS: &[Room] = &[
     },
     Room {
         name: "authd",
-        ours: &["jwt-core", "oauth-grants", "policy", "records", "resource-server", "store", "store-sqlite"],
+        ours: &[
+            "jwt-core",
+            "oauth-grants",
+            "policy",
+            "records",
+            "resource-server",
+            "store",
+            "store-postgres",
+            "store-sqlite",
+        ],
         foreign: &[
             "argon2",
             "askama",
@@ -136,8 +158,16 @@ struct Wall {
     doors: &'static [(&'static str, &'static str)],
 }
 
-const LIBRARIES: &[&str] =
-    &["records", "jwt-core", "policy", "oauth-grants", "store", "store-sqlite", "resource-server"];
+const LIBRARIES: &[&str] = &[
+    "records",
+    "jwt-core",
+    "policy",
+    "oauth-grants",
+    "store",
+    "store-sqlite",
+    "store-postgres",
+    "resource-server",
+];
 
 const WALLS: &[Wall] = &[
     Wall {
@@ -475,6 +505,8 @@ mod tests {
             ("resource-server", "store"),
             ("store", "jwt-core"),
             ("store-sqlite", "oauth-grants"),
+            ("store-postgres", "oauth-grants"),
+            ("store-postgres", "store-sqlite"),
             ("jwt-core", "tokio"),
             ("records", "serde"),
             ("oauth-grants", "hyper"),

@@ -167,6 +167,7 @@ impl App {
     pub fn close(&self) {
         match self.stores.backend() {
             AnyBackend::Sqlite(sqlite) => sqlite.close(),
+            AnyBackend::Postgres(postgres) => postgres.close(),
             AnyBackend::Memory(_) => {}
         }
     }

@@ -4,6 +4,7 @@ use records::UnixTime;
 use store::{
     Backend, CommitError, IndexEntry, Key, Kind, MemoryBackend, Operation, Row, Space, Stores, Unavailable,
 };
+use store_postgres::Postgres;
 use store_sqlite::Sqlite;
 
 /// A storage engine.
@@ -13,6 +14,8 @@ pub enum AnyBackend {
     Memory(MemoryBackend),
     /// One file.
     Sqlite(Sqlite),
+    /// A PostgreSQL server's database.
+    Postgres(Postgres),
 }
 
 /// The stores of every tenant on the engine that was chosen.
@@ -26,6 +29,7 @@ impl Backend for AnyBackend {
         match self {
             Self::Memory(backend) => backend.get(space, kind, key).await,
             Self::Sqlite(backend) => backend.get(space, kind, key).await,
+            Self::Postgres(backend) => backend.get(space, kind, key).await,
         }
     }
 
@@ -40,6 +44,7 @@ impl Backend for AnyBackend {
         match self {
             Self::Memory(backend) => backend.page(space, kind, filter, after, at_most).await,
             Self::Sqlite(backend) => backend.page(space, kind, filter, after, at_most).await,
+            Self::Postgres(backend) => backend.page(space, kind, filter, after, at_most).await,
         }
     }
 
@@ -47,6 +52,7 @@ impl Backend for AnyBackend {
         match self {
             Self::Memory(backend) => backend.commit(space, operations).await,
             Self::Sqlite(backend) => backend.commit(space, operations).await,
+            Self::Postgres(backend) => backend.commit(space, operations).await,
         }
     }
 
@@ -54,6 +60,7 @@ impl Backend for AnyBackend {
         match self {
             Self::Memory(backend) => backend.sweep(now, at_most).await,
             Self::Sqlite(backend) => backend.sweep(now, at_most).await,
+            Self::Postgres(backend) => backend.sweep(now, at_most).await,
         }
     }
 
@@ -61,6 +68,7 @@ impl Backend for AnyBackend {
         match self {
             Self::Memory(backend) => backend.configuration_version().await,
             Self::Sqlite(backend) => backend.configuration_version().await,
+            Self::Postgres(backend) => backend.configuration_version().await,
         }
     }
 }

@@ -1,9 +1,10 @@
 //! Opening the data directory: the key-encryption key and the database, made if they are missing (threats DA-02).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use records::UnixTime;
-use store::{MemoryBackend, Sealer, SealingKeys, Stores};
+use store::{Backend, Kind, MemoryBackend, Sealer, SealingKeys, Space, Stores};
+use store_postgres::{IfEmpty, OpenError, Postgres};
 use store_sqlite::Sqlite;
 use zeroize::Zeroizing;
 
@@ -25,8 +26,29 @@ pub enum IfMissing {
     Refuse,
 }
 
-/// Opens the stores in a directory.
+/// Where records live.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// In a file of this directory.
+    Directory(PathBuf),
+    /// In a PostgreSQL database.
+    Postgres(Box<store_postgres::Settings>),
+}
+
+/// Opens the stores.
 pub async fn stores(
+    place: &Place,
+    key_file: &Path,
+    if_missing: IfMissing,
+    moments: &dyn Moments,
+) -> Result<AnyStores, String> {
+    match place {
+        Place::Directory(directory) => in_directory(directory, key_file, if_missing, moments).await,
+        Place::Postgres(settings) => in_postgres(settings, key_file, if_missing, moments).await,
+    }
+}
+
+async fn in_directory(
     directory: &Path,
     key_file: &Path,
     if_missing: IfMissing,
@@ -43,17 +65,47 @@ pub async fn stores(
     make_directory(directory)?;
     if !key_file.exists() {
         if exists {
-            return Err(format!(
-                "the key-encryption key {} is missing; {} cannot be read without it: restore it from its copy",
-                key_file.display(),
-                database.display()
-            ));
+            return Err(key_is_missing(key_file, &database.display().to_string()));
         }
         write_sealing_key(key_file, moments)?;
     }
     let keys = read_sealing_keys(key_file)?;
     let backend = Sqlite::open(&database).map_err(|error| error.to_string())?;
     open(AnyBackend::Sqlite(backend), keys).await.map_err(|error| format!("{}: {error}", database.display()))
+}
+
+async fn in_postgres(
+    settings: &store_postgres::Settings,
+    key_file: &Path,
+    if_missing: IfMissing,
+    moments: &dyn Moments,
+) -> Result<AnyStores, String> {
+    let if_empty = match if_missing {
+        IfMissing::Make => IfEmpty::Make,
+        IfMissing::Refuse => IfEmpty::Refuse,
+    };
+    let backend = Postgres::open(settings, if_empty).await.map_err(|error| match error {
+        OpenError::Empty { .. } => format!("{error}: `authd tenants create` makes them"),
+        error => error.to_string(),
+    })?;
+    let address = settings.address();
+    if !key_file.exists() {
+        // The server's own secret is the first thing that is written, sealed: whoever finds it needs the key that was.
+        let found = backend.page(&Space::Directory, Kind::RootSecret, None, None, 1).await;
+        if !found.map_err(|error| error.to_string())?.is_empty() || if_missing == IfMissing::Refuse {
+            return Err(key_is_missing(key_file, &address));
+        }
+        write_sealing_key(key_file, moments)?;
+    }
+    let keys = read_sealing_keys(key_file)?;
+    open(AnyBackend::Postgres(backend), keys).await.map_err(|error| format!("{address}: {error}"))
+}
+
+fn key_is_missing(key_file: &Path, database: &str) -> String {
+    format!(
+        "the key-encryption key {} is missing; {database} cannot be read without it: restore it from its copy",
+        key_file.display()
+    )
 }
 
 /// Stores that are gone when the process ends.
@@ -133,7 +185,8 @@ mod tests {
     async fn da_02_another_key_encryption_key_is_refused() {
         let directory = tempfile::tempdir().unwrap();
         let key_file = directory.path().join(SEALING_KEY_FILE);
-        let open = || stores(directory.path(), &key_file, IfMissing::Make, &SystemMoments);
+        let place = Place::Directory(directory.path().to_owned());
+        let open = || stores(&place, &key_file, IfMissing::Make, &SystemMoments);
         drop(open().await.unwrap());
         drop(open().await.unwrap());
 
@@ -152,8 +205,9 @@ mod tests {
     async fn a_missing_database_is_not_made_by_accident() {
         let directory = tempfile::tempdir().unwrap();
         let missing = directory.path().join("no-such");
+        let place = Place::Directory(missing.clone());
         let error =
-            stores(&missing, &missing.join("key"), IfMissing::Refuse, &SystemMoments).await.err().unwrap();
+            stores(&place, &missing.join("key"), IfMissing::Refuse, &SystemMoments).await.err().unwrap();
         assert!(error.contains("authd init"), "{error}");
         assert!(!missing.exists());
     }

@@ -102,11 +102,28 @@ fn client_config(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     // Honours SSL_CERT_FILE. A machine without certificates can still reach what --ca-file vouches for.
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     if let Some(file) = ca_file {
-        let certificates = CertificateDer::pem_file_iter(file)
-            .and_then(Iterator::collect::<Result<Vec<_>, _>>)
-            .map_err(|error| format!("cannot read {}: {error}", file.display()))?;
-        roots.add_parsable_certificates(certificates);
+        roots.add_parsable_certificates(certificates(file)?);
     }
+    trusting(roots)
+}
+
+/// What verifies servers by the certificates of this file alone, or by the system's where there is none.
+pub fn client_config_trusting(file: Option<&Path>) -> Result<ClientConfig, String> {
+    let Some(file) = file else { return client_config(None) };
+    let mut roots = RootCertStore::empty();
+    if roots.add_parsable_certificates(certificates(file)?).0 == 0 {
+        return Err(format!("{} holds no certificate to trust", file.display()));
+    }
+    trusting(roots)
+}
+
+fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
+    CertificateDer::pem_file_iter(file)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| format!("cannot read {}: {error}", file.display()))
+}
+
+fn trusting(roots: RootCertStore) -> Result<ClientConfig, String> {
     let config = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?

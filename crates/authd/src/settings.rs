@@ -1,12 +1,16 @@
 //! `authd.toml`: every setting, its default, its check. Unknown keys are errors with their line.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use records::Scheme;
 use serde::Deserialize;
 
+use crate::files::read_private;
 use crate::http::peer::Peers;
+use crate::open::{Place, SEALING_KEY_FILE};
+use crate::outbound;
 use crate::outbound::address::Loopback;
 
 /// The whole file.
@@ -28,13 +32,33 @@ pub struct Settings {
     pub outbound: OutboundSettings,
 }
 
-/// `[store]`
+/// `[store]`: a directory or a PostgreSQL database.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoreSettings {
     /// The directory of the database; made if missing, for this user alone.
-    pub directory: PathBuf,
+    pub directory: Option<PathBuf>,
+    /// The address of a PostgreSQL database, for several servers on one.
+    pub postgres: Option<PostgresAddress>,
+    /// The file that holds the password, in place of `AUTHD_POSTGRES_PASSWORD`.
+    pub postgres_password_file: Option<PathBuf>,
+    /// The most connections that this process takes. Default: 16.
+    pub postgres_connections: Option<usize>,
 }
+
+/// `postgres://USER@HOST:PORT/DATABASE`. Shows nothing of itself: it may hold a password.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct PostgresAddress(String);
+
+impl fmt::Debug for PostgresAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PostgresAddress")
+    }
+}
+
+/// The environment variable that holds PostgreSQL's password.
+pub const POSTGRES_PASSWORD: &str = "AUTHD_POSTGRES_PASSWORD";
 
 /// `[sealing]`
 #[derive(Debug, Default, Deserialize)]
@@ -147,6 +171,12 @@ impl Settings {
         if settings.listen.is_empty() {
             return Err("there is no [[listen]]: name at least one address to listen on".to_owned());
         }
+        settings.store.validate()?;
+        if settings.store.postgres.is_some() && settings.sealing.key_file.is_none() {
+            return Err("[store] `postgres`: say in [sealing] `key_file` where the key-encryption key is; \
+                        every server on the database needs the same"
+                .to_owned());
+        }
         for listen in &settings.listen {
             let address = listen.address;
             match (&listen.certificate, &listen.key) {
@@ -165,10 +195,49 @@ impl Settings {
 
     /// The file of the key-encryption key.
     pub fn key_file(&self) -> PathBuf {
-        self.sealing
-            .key_file
-            .clone()
-            .unwrap_or_else(|| self.store.directory.join(crate::open::SEALING_KEY_FILE))
+        let beside = || self.store.directory.clone().unwrap_or_default().join(SEALING_KEY_FILE);
+        self.sealing.key_file.clone().unwrap_or_else(beside)
+    }
+}
+
+impl StoreSettings {
+    fn validate(&self) -> Result<(), String> {
+        match (&self.directory, &self.postgres) {
+            (None, None) => Err("[store] names neither a `directory` nor `postgres`".to_owned()),
+            (Some(_), Some(_)) => {
+                Err("[store] names both a `directory` and `postgres`: records live in one place".to_owned())
+            }
+            (Some(_), None)
+                if self.postgres_password_file.is_some() || self.postgres_connections.is_some() =>
+            {
+                Err("[store] has settings of PostgreSQL and no `postgres`".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where records live, with what it takes to get there: reads the password's file or the environment, and certificates.
+    pub fn place(&self) -> Result<Place, String> {
+        let Some(PostgresAddress(address)) = &self.postgres else {
+            return Ok(Place::Directory(self.directory.clone().unwrap_or_default()));
+        };
+        let mut settings = store_postgres::Settings::parse(address).map_err(|error| error.to_string())?;
+        if let Some(file) = &self.postgres_password_file {
+            let bytes = read_private(file)?;
+            let text =
+                std::str::from_utf8(&bytes).map_err(|_| format!("{} does not hold text", file.display()))?;
+            settings = settings.with_password(text.trim_end_matches(['\r', '\n']));
+        } else if let Ok(password) = std::env::var(POSTGRES_PASSWORD) {
+            settings = settings.with_password(&password);
+        }
+        if settings.wants_tls() {
+            let tls = outbound::client_config_trusting(settings.root_certificates())?;
+            settings = settings.with_tls(tls);
+        }
+        if let Some(connections) = self.postgres_connections {
+            settings = settings.with_connections(connections);
+        }
+        Ok(Place::Postgres(Box::new(settings)))
     }
 }
 
@@ -178,6 +247,9 @@ pub const TEMPLATE: &str = r#"# authd's settings. `authd serve --config authd.to
 [store]
 # The database's directory.
 directory = "data"
+# Or, for several servers on one database, in place of the directory; the key below must then be named:
+# postgres = "postgres://authd@db.example.com/authd"
+# postgres_password_file = "postgres-password"
 
 # [sealing]
 # The key that encrypts private keys and shared secrets in the database. Keep a copy where the database's backups
@@ -272,5 +344,33 @@ mod tests {
         assert!(
             Settings::parse("listen = []\n[store]\ndirectory = \"x\"\n").unwrap_err().contains("[[listen]]")
         );
+    }
+
+    #[test]
+    fn records_live_in_one_place() {
+        let parse =
+            |store: &str| Settings::parse(&format!("listen = [{{ address = \"[::1]:1\" }}]\n{store}"));
+        assert!(parse("[store]\n").unwrap_err().contains("neither"));
+        let both = "[store]\ndirectory = \"x\"\npostgres = \"postgres://a@b/c\"\n";
+        assert!(parse(both).unwrap_err().contains("both"));
+        let idle = "[store]\ndirectory = \"x\"\npostgres_connections = 5\n";
+        assert!(parse(idle).unwrap_err().contains("no `postgres`"));
+        let keyless = "[store]\npostgres = \"postgres://a@b/c\"\n";
+        assert!(parse(keyless).unwrap_err().contains("`key_file`"));
+    }
+
+    #[test]
+    fn the_password_of_a_database_is_shown_nowhere() {
+        let settings = |address: &str| {
+            let text = format!(
+                "listen = [{{ address = \"[::1]:1\" }}]\n[store]\npostgres = \"{address}\"\n[sealing]\nkey_file = \"k\"\n"
+            );
+            Settings::parse(&text).unwrap()
+        };
+        let good = settings("postgres://authd:hush@db.example/authd?sslmode=disable");
+        assert!(!format!("{good:?}").contains("hush"));
+        assert!(!format!("{:?}", good.store.place().unwrap()).contains("hush"));
+        let bad = settings("postgres://authd:hush@db.example:notaport/authd");
+        assert!(!bad.store.place().unwrap_err().contains("hush"));
     }
 }

@@ -19,7 +19,7 @@ use crate::http::listener::{self, Listener};
 use crate::http::peer::Peers;
 use crate::keys::secret_digest_key;
 use crate::moment::{Moments, SystemMoments};
-use crate::open::{self, IfMissing, SEALING_KEY_FILE};
+use crate::open::{self, IfMissing, Place, SEALING_KEY_FILE};
 use crate::outbound::address::Loopback;
 use crate::outbound::guarded::Guarded;
 use crate::passwords::{Passwords, PoolSize};
@@ -72,7 +72,8 @@ pub(crate) async fn run(dev: Dev) -> Result<(), Failed> {
             format!("another `authd dev` serves {}; --data names another directory", directory.display())
         })?;
         let key_file = directory.join(SEALING_KEY_FILE);
-        let stores = open::stores(&directory, &key_file, IfMissing::Make, &*moments).await?;
+        let stores =
+            open::stores(&Place::Directory(directory.clone()), &key_file, IfMissing::Make, &*moments).await?;
         (stores, directory.clone(), Some(directory))
     };
     let (tls, ca_file) = ca::server_config(&ca_directory, moments.draw().now)?;

@@ -9,7 +9,7 @@ use super::Failed;
 use crate::administration::tenants;
 use crate::backend::{AnyStore, AnyStores};
 use crate::moment::SystemMoments;
-use crate::open::{self, IfMissing, SEALING_KEY_FILE};
+use crate::open::{self, IfMissing, Place, SEALING_KEY_FILE};
 use crate::settings::Settings;
 
 /// Where the records are.
@@ -18,7 +18,7 @@ pub(crate) struct Local {
     /// The data directory [default: ./authd-data]
     #[arg(long, global = true, value_name = "DIR", conflicts_with = "config")]
     data: Option<PathBuf>,
-    /// The settings file that names the data directory and the key-encryption key
+    /// The settings file that names the data directory or database, and the key-encryption key
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 }
@@ -49,19 +49,18 @@ pub(crate) const DATA: &str = "authd-data";
 impl Local {
     /// Opens the stores; a database that does not exist is not made, unless asked for.
     pub(crate) async fn open(&self, if_missing: IfMissing) -> Result<AnyStores, Failed> {
-        let (directory, key_file) = match &self.config {
+        let (place, key_file) = match &self.config {
             Some(config) => {
                 let settings = Settings::load(config)?;
-                let key_file = settings.key_file();
-                (settings.store.directory, key_file)
+                (settings.store.place()?, settings.key_file())
             }
             None => {
                 let directory = self.data.clone().unwrap_or_else(|| PathBuf::from(DATA));
                 let key_file = directory.join(SEALING_KEY_FILE);
-                (directory, key_file)
+                (Place::Directory(directory), key_file)
             }
         };
-        Ok(open::stores(&directory, &key_file, if_missing, &SystemMoments).await?)
+        Ok(open::stores(&place, &key_file, if_missing, &SystemMoments).await?)
     }
 }
 
