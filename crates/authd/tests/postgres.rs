@@ -1,10 +1,5 @@
 //! Two servers on one PostgreSQL database: what one of them did the other knows (threats R1, R12).
-#![expect(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test stops at the first surprise"
-)]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
 #[path = "../../store-postgres/tests/server/mod.rs"]
 mod database;

@@ -1,5 +1,6 @@
-//! A PostgreSQL server of a test's own: a new cluster in a temporary directory, on a socket in that directory, durable
-//! as it comes, gone when it is dropped.
+//! A PostgreSQL server of a test's own, as durable as it comes.
+//!
+//! A new cluster in a temporary directory, on a socket in that directory, gone when it is dropped.
 //!
 //! It needs Debian's package `postgresql` (`cargo xtask test` installs it), or the directory of its programs in
 //! `AUTHD_TEST_POSTGRES`. PostgreSQL refuses to run as root, so then its programs run as `nobody`.
