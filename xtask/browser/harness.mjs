@@ -63,6 +63,7 @@ async function pin(origin, caFile) {
 const SCRIPTS = {
   '/spa.js': '@auth0/auth0-spa-js/dist/auth0-spa-js.production.js',
   '/auth0.js': 'auth0-js/dist/auth0.min.js',
+  '/oidc.js': 'oidc-client-ts/dist/browser/oidc-client-ts.min.js',
 }
 
 const escaped = (text) => text.replace(/[&<>"]/g, (c) => `&#${c.charCodeAt(0)};`)

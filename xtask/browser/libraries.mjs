@@ -1,4 +1,4 @@
-// Auth0's browser libraries, unchanged, in an application on another origin than the server's.
+// Auth0's browser libraries and oidc-client-ts, unchanged, in an application on another origin than the server's.
 import assert from 'node:assert/strict'
 import * as h from './harness.mjs'
 
@@ -55,6 +55,74 @@ async function spa(origin, name, { useRefreshTokens } = {}) {
     }))
 }
 
+/** oidc-client-ts: logs in, refreshes, revokes, logs out. */
+async function oidcClient(origin, name) {
+  const settings = {
+    authority: origin,
+    client_id: 'calendar-spa',
+    redirect_uri: h.CALLBACK,
+    post_logout_redirect_uri: ORIGIN,
+    response_type: 'code',
+    scope: `${SCOPE} offline_access`,
+    extraQueryParams: { audience: 'api.calendar' },
+    loadUserInfo: true,
+    automaticSilentRenew: false,
+  }
+  await cases.case(`oidc_client_ts_${name}`, () =>
+    h.person(browser, {}, async (somebody) => {
+      const { page } = somebody
+      const load = async () => {
+        await page.addScriptTag({ url: '/oidc.js' })
+        await page.evaluate((settings) => {
+          const { UserManager, WebStorageStateStore } = globalThis.oidc
+          globalThis.client = new UserManager({
+            ...settings,
+            userStore: new WebStorageStateStore({ store: globalThis.localStorage }),
+          })
+        }, settings)
+      }
+      const tokens = (method) =>
+        page.evaluate(async (method) => {
+          const user = await globalThis.client[method]()
+          return { access: user.access_token, refresh: user.refresh_token, email: user.profile.email }
+        }, method)
+      const signin = async () => {
+        await somebody.visit(`${ORIGIN}/`)
+        await load()
+        await page.evaluate(() => void globalThis.client.signinRedirect())
+        await login(somebody)
+        await load()
+        return tokens('signinCallback')
+      }
+      const first = await signin()
+      assert.equal(first.email, h.USER)
+      const second = await tokens('signinSilent')
+      assert.notEqual(second.access, first.access)
+      assert.notEqual(second.refresh, first.refresh, 'the refresh token rotates')
+      const keys = await h.keys(origin)
+      const [one, other] = [await h.claims(origin, first.access, keys), await h.claims(origin, second.access, keys)]
+      assert.equal(one.sub, other.sub)
+
+      // The library forgets what it revoked; somebody who copied it does not.
+      await page.evaluate(() => globalThis.client.revokeTokens(['refresh_token']))
+      const form = { grant_type: 'refresh_token', client_id: 'calendar-spa', refresh_token: second.refresh }
+      const body = new URLSearchParams(form)
+      const answer = await fetch(`${origin}oauth/token`, { method: 'POST', body })
+      assert.equal((await answer.json()).error, 'invalid_grant')
+
+      await page.evaluate(() => void globalThis.client.signoutRedirect({ state: { from: 'here' } }))
+      await page.waitForURL((url) => url.origin === ORIGIN && url.pathname === '/')
+      await load()
+      const left = await page.evaluate(async () => {
+        const { userState } = await globalThis.client.signoutCallback()
+        return { userState, user: await globalThis.client.getUser() }
+      })
+      assert.deepEqual(left, { userState: { from: 'here' }, user: null })
+      // `login` waits for the page that asks who is there: the session is over.
+      assert.equal((await signin()).email, h.USER)
+    }))
+}
+
 async function auth0Js(responseType, name) {
   const settings = {
     domain: new URL(https).host,
@@ -103,6 +171,8 @@ await auth0Js('token', 'parses_the_fragment_and_checks_the_session_for_a_token')
 await auth0Js('token id_token', 'parses_the_fragment_and_checks_the_session_for_both_tokens')
 await spa(https, 'logs_in_and_renews_over_https')
 await spa(http, 'logs_in_and_renews_over_http')
+await oidcClient(https, 'refreshes_revokes_and_logs_out_over_https')
+await oidcClient(http, 'refreshes_revokes_and_logs_out_over_http')
 await spa(https, 'renews_with_a_refresh_token', { useRefreshTokens: true })
 
 await browser.close()

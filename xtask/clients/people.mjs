@@ -9,6 +9,7 @@ globalThis.crypto ??= webcrypto
 globalThis.CryptoKey ??= webcrypto.CryptoKey
 
 const CALLBACK = 'http://localhost:3000/callback'
+const HOME = 'http://localhost:3000'
 const SCOPE = 'openid profile email offline_access'
 const AUDIENCE = 'api.calendar'
 
@@ -39,6 +40,21 @@ function known(claims, userinfo) {
   assert.equal(userinfo.sub, claims.sub)
   assert.equal(userinfo.email, person.username)
   assert.equal(userinfo.name, claims.name)
+}
+
+/** RP-initiated logout: the browser comes back to the application, and the next request asks who is there. */
+async function logsOut(visitor, endpoint, id, login) {
+  const before = visitor.logins
+  const address = new URL(endpoint)
+  const fields = { post_logout_redirect_uri: HOME, state: 'a state' }
+  for (const [name, value] of Object.entries({ id_token_hint: id, ...fields })) {
+    address.searchParams.set(name, address.searchParams.get(name) ?? value)
+  }
+  const back = await visitor.visit(address, HOME, person)
+  assert.equal(back.searchParams.get('state'), fields.state)
+  assert.equal(visitor.logins, before, 'to log out takes no password')
+  await login()
+  assert.equal(visitor.logins, before + 1, 'the session is over')
 }
 
 async function oauth4webapi() {
@@ -90,7 +106,21 @@ async function oauth4webapi() {
     const renewed = await oauth.refreshTokenGrantRequest(server, client, authentication, result.refresh_token, http)
     const next = await oauth.processRefreshTokenResponse(server, client, renewed)
     assert.notEqual(next.access_token, result.access_token)
-    return { back, verifier }
+    return { back, verifier, id: result.id_token, refresh: next.refresh_token }
+  }
+
+  /** Ends what a login gave: the refresh token first, then the session of the browser. */
+  async function ends(client, authentication) {
+    const { id, refresh } = await tokens(client, authentication)
+    await oauth.processRevocationResponse(await oauth.revocationRequest(server, client, authentication, refresh, http))
+    const late = await oauth.refreshTokenGrantRequest(server, client, authentication, refresh, http)
+    await assert.rejects(
+      oauth.processRefreshTokenResponse(server, client, late),
+      (error) => error instanceof oauth.ResponseBodyError && error.error === 'invalid_grant',
+    )
+    // A token that is gone is as good as revoked (RFC 7009 §2.2).
+    await oauth.processRevocationResponse(await oauth.revocationRequest(server, client, authentication, refresh, http))
+    await logsOut(visitor, server.end_session_endpoint, id, () => code(client))
   }
 
   async function refused(client, authentication, back, verifier) {
@@ -115,6 +145,8 @@ async function oauth4webapi() {
     tokens(web, oauth.ClientSecretPost(secret)))
   await attempt('a_confidential_client_gets_tokens_by_client_secret_basic', () =>
     tokens(web, oauth.ClientSecretBasic(secret)))
+  await attempt('a_public_client_revokes_and_logs_out', () => ends(open, oauth.None()))
+  await attempt('a_confidential_client_revokes_and_logs_out', () => ends(web, oauth.ClientSecretBasic(secret)))
   await attempt('another_clients_code_is_refused', async () => {
     const { back, verifier } = await code(open)
     await refused(web, oauth.ClientSecretPost(secret), back, verifier)
@@ -150,7 +182,19 @@ async function openidClient() {
     known(claims, await oidc.fetchUserInfo(configuration, result.access_token, claims.sub))
     const next = await oidc.refreshTokenGrant(configuration, result.refresh_token)
     assert.notEqual(next.access_token, result.access_token)
-    return { back, checks }
+    return { back, checks, id: result.id_token, refresh: next.refresh_token }
+  }
+
+  async function ends(configuration) {
+    const { id, refresh } = await tokens(configuration)
+    await oidc.tokenRevocation(configuration, refresh, { token_type_hint: 'refresh_token' })
+    await refused(oidc.refreshTokenGrant(configuration, refresh))
+    const address = oidc.buildEndSessionUrl(configuration, {
+      post_logout_redirect_uri: HOME,
+      id_token_hint: id,
+      state: 'a state',
+    })
+    await logsOut(visitor, address, id, () => begin(configuration))
   }
 
   const refused = (promise) =>
@@ -172,6 +216,9 @@ async function openidClient() {
     tokens(await configure('calendar-web', oidc.ClientSecretPost(secret))))
   await attempt('a_confidential_client_gets_tokens_by_client_secret_basic', async () =>
     tokens(await configure('calendar-web', oidc.ClientSecretBasic(secret))))
+  await attempt('a_public_client_revokes_and_logs_out', () => ends(open))
+  await attempt('a_confidential_client_revokes_and_logs_out', async () =>
+    ends(await configure('calendar-web', oidc.ClientSecretPost(secret))))
 }
 
 await { oauth4webapi, 'openid-client': openidClient }[library]()

@@ -20,6 +20,7 @@ from joserfc import jwt
 from joserfc.jwk import KeySet
 
 CALLBACK = "http://localhost:3000/callback"
+HOME = "http://localhost:3000"
 PATIENCE = 30
 
 question = json.load(sys.stdin)
@@ -30,15 +31,18 @@ metadata = requests.get(issuer + ".well-known/openid-configuration", timeout=PAT
 assert metadata["issuer"] == issuer, metadata["issuer"]
 visitor = requests.Session()
 count = 0
+# How many times a password was asked for.
+logins = 0
 
 
-def visit(address):
+def visit(address, end=CALLBACK):
     """Goes where an application sends it; returns the address at which the application hears the answer."""
+    global logins
     answer = visitor.get(address, allow_redirects=False, timeout=PATIENCE)
     for _ in range(12):
         if "location" in answer.headers:
             address = urljoin(answer.url, answer.headers["location"])
-            if address.startswith(CALLBACK):
+            if address.startswith(end):
                 return address
             answer = visitor.get(address, allow_redirects=False, timeout=PATIENCE)
             continue
@@ -47,6 +51,7 @@ def visit(address):
             raise AssertionError(f"{urlsplit(answer.url).path} answers {answer.status_code}: {answer.text[-600:]}")
         fields = {"action": "accept"}
         if 'name="password"' in answer.text:
+            logins += 1
             fields = {**person, "action": "default"}
         address = urljoin(answer.url, unescape(form[1]))
         answer = visitor.post(address, data=fields, allow_redirects=False, timeout=PATIENCE)
@@ -102,8 +107,12 @@ def tokens(application):
 
 
 def refused(application, back, state, verifier):
+    refuses(lambda: exchange(application, back, state, verifier))
+
+
+def refuses(ask):
     try:
-        token = exchange(application, back, state, verifier)
+        token = ask()
     except OAuthError as error:
         assert error.error == "invalid_grant", error
     else:
@@ -119,6 +128,22 @@ def case(name, run):
     except Exception:
         line = {"name": name, "ok": False, "why": traceback.format_exc()}
     print(json.dumps(line), flush=True)
+
+
+def ends(application):
+    """Ends what a login gave: the refresh token first, then the session of the browser."""
+    tokens(application)
+    id_token, refresh_token = application.token["id_token"], application.token["refresh_token"]
+    parameters = {"token": refresh_token, "token_type_hint": "refresh_token", "timeout": PATIENCE}
+    application.revoke_token(metadata["revocation_endpoint"], **parameters).raise_for_status()
+    refuses(lambda: application.refresh_token(metadata["token_endpoint"], refresh_token, timeout=PATIENCE))
+    fields = {"id_token_hint": id_token, "post_logout_redirect_uri": HOME, "state": "a state"}
+    address = requests.Request("GET", metadata["end_session_endpoint"], params=fields).prepare().url
+    before = logins
+    assert parse_qs(urlsplit(visit(address, HOME)).query)["state"] == ["a state"]
+    assert logins == before, "to log out takes no password"
+    begin(application)
+    assert logins == before + 1, "the session is over"
 
 
 def public():
@@ -144,4 +169,9 @@ for method in ["client_secret_post", "client_secret_basic"]:
         f"a_confidential_client_gets_tokens_by_{method}",
         lambda method=method: tokens(session("calendar-web", question["secret"], method)),
     )
+case("a_public_client_revokes_and_logs_out", lambda: ends(public()))
+case(
+    "a_confidential_client_revokes_and_logs_out",
+    lambda: ends(session("calendar-web", question["secret"], "client_secret_basic")),
+)
 print(json.dumps({"done": count}))

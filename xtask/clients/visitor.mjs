@@ -2,6 +2,8 @@
 
 export class Visitor {
   cookies = new Map()
+  /** How many times a password was asked for. */
+  logins = 0
 
   async fetch(address, options = {}) {
     const cookie = [...this.cookies].map(([name, value]) => `${name}=${value}`).join('; ')
@@ -13,7 +15,11 @@ export class Visitor {
     })
     for (const line of answer.headers.getSetCookie()) {
       const [, name, value] = /^([^=]+)=([^;]*)/.exec(line)
-      this.cookies.set(name, value)
+      if (/; *max-age=0/i.test(line)) {
+        this.cookies.delete(name)
+      } else {
+        this.cookies.set(name, value)
+      }
     }
     return answer
   }
@@ -36,9 +42,9 @@ export class Visitor {
       if (answer.status !== 200 || !action) {
         throw new Error(`${address.pathname} answers ${answer.status}: ${page.slice(page.indexOf('<main>'))}`)
       }
-      const form = page.includes('name="password"')
-        ? { username, password, action: 'default' }
-        : { action: 'accept' }
+      const asksPassword = page.includes('name="password"')
+      this.logins += Number(asksPassword)
+      const form = asksPassword ? { username, password, action: 'default' } : { action: 'accept' }
       address = new URL(action.replaceAll('&amp;', '&').replaceAll('&#38;', '&'), address)
       answer = await this.fetch(address, { method: 'POST', body: new URLSearchParams(form) })
     }

@@ -58,11 +58,14 @@ pub struct SeedApplication {
     grant_types: &'static [GrantType],
     callbacks: &'static [&'static str],
     web_origins: &'static [&'static str],
+    logout_urls: &'static [&'static str],
     /// The API that it has a client grant for, and the scopes; no scopes means all.
     grant: Option<(&'static str, &'static str)>,
 }
 
 const WEB_CALLBACKS: &[&str] = &["http://localhost:3000/callback", "http://127.0.0.1:9999/cb"];
+const WEB_LOGOUT_URLS: &[&str] = &["http://localhost:3000", "http://127.0.0.1:9999"];
+const SPA_ORIGINS: &[&str] = &["http://localhost:3000", "http://127.0.0.1:9999", "http://localhost:9999"];
 
 /// Every application of the seed.
 pub const APPLICATIONS: &[SeedApplication] = &[
@@ -74,7 +77,8 @@ pub const APPLICATIONS: &[SeedApplication] = &[
         is_first_party: true,
         grant_types: &[GrantType::AuthorizationCode, GrantType::Implicit, GrantType::RefreshToken],
         callbacks: &["http://localhost:3000/callback", "http://127.0.0.1:9999/cb", "http://localhost:9999/"],
-        web_origins: &["http://localhost:3000", "http://127.0.0.1:9999", "http://localhost:9999"],
+        web_origins: SPA_ORIGINS,
+        logout_urls: SPA_ORIGINS,
         grant: None,
     },
     SeedApplication {
@@ -86,6 +90,7 @@ pub const APPLICATIONS: &[SeedApplication] = &[
         grant_types: &[GrantType::AuthorizationCode, GrantType::RefreshToken],
         callbacks: WEB_CALLBACKS,
         web_origins: &[],
+        logout_urls: WEB_LOGOUT_URLS,
         grant: None,
     },
     SeedApplication {
@@ -97,6 +102,7 @@ pub const APPLICATIONS: &[SeedApplication] = &[
         grant_types: &[GrantType::AuthorizationCode, GrantType::Implicit, GrantType::RefreshToken],
         callbacks: WEB_CALLBACKS,
         web_origins: &[],
+        logout_urls: WEB_LOGOUT_URLS,
         grant: None,
     },
     SeedApplication {
@@ -108,6 +114,7 @@ pub const APPLICATIONS: &[SeedApplication] = &[
         grant_types: &[GrantType::ClientCredentials],
         callbacks: &[],
         web_origins: &[],
+        logout_urls: &[],
         grant: Some(("geocoding", "geocode")),
     },
     SeedApplication {
@@ -119,6 +126,7 @@ pub const APPLICATIONS: &[SeedApplication] = &[
         grant_types: &[GrantType::ClientCredentials],
         callbacks: &[],
         web_origins: &[],
+        logout_urls: &[],
         grant: Some((tenants::MANAGEMENT_API, "")),
     },
     SeedApplication {
@@ -130,6 +138,7 @@ pub const APPLICATIONS: &[SeedApplication] = &[
         grant_types: &[GrantType::Password, GrantType::PasswordRealm, GrantType::RefreshToken],
         callbacks: &[],
         web_origins: &[],
+        logout_urls: &[],
         grant: None,
     },
 ];
@@ -239,7 +248,7 @@ async fn seed_application(
             grant_types: Some(seed.grant_types.to_vec()),
             callbacks: owned(seed.callbacks),
             web_origins: owned(seed.web_origins),
-            allowed_logout_urls: owned(seed.web_origins),
+            allowed_logout_urls: owned(seed.logout_urls),
             third_party_security_mode: ThirdPartySecurityMode::Permissive,
             refresh_token_rotation: RotationType::Rotating,
             refresh_token_leeway: Lifetime(10),
