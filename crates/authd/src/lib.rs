@@ -22,4 +22,5 @@ pub mod outbound;
 pub mod pages;
 pub mod passwords;
 pub mod running;
+pub mod sealing;
 pub mod settings;

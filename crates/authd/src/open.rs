@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use records::UnixTime;
 use store::{Backend, Kind, MemoryBackend, Sealer, SealingKeys, Space, Stores};
 use store_postgres::{IfEmpty, OpenError, Postgres};
 use store_sqlite::Sqlite;
 use zeroize::Zeroizing;
 
 use crate::backend::{AnyBackend, AnyStores};
-use crate::files::{create_private, make_directory, read_private};
+use crate::files::make_directory;
 use crate::moment::Moments;
+use crate::sealing::{KeySource, write_sealing_key};
 
 /// The database's file in the data directory.
 pub const DATABASE_FILE: &str = "authd.db";
@@ -35,25 +35,64 @@ pub enum Place {
     Postgres(Box<store_postgres::Settings>),
 }
 
-/// Opens the stores.
-pub async fn stores(
-    place: &Place,
-    key_file: &Path,
-    if_missing: IfMissing,
-    moments: &dyn Moments,
-) -> Result<AnyStores, String> {
-    match place {
-        Place::Directory(directory) => in_directory(directory, key_file, if_missing, moments).await,
-        Place::Postgres(settings) => in_postgres(settings, key_file, if_missing, moments).await,
+impl Place {
+    /// The file, or the address without its password.
+    fn name(&self) -> String {
+        match self {
+            Self::Directory(directory) => directory.join(DATABASE_FILE).display().to_string(),
+            Self::Postgres(settings) => settings.address(),
+        }
     }
 }
 
-async fn in_directory(
-    directory: &Path,
-    key_file: &Path,
+/// Opens the stores.
+pub async fn stores(
+    place: &Place,
+    key: &KeySource,
     if_missing: IfMissing,
     moments: &dyn Moments,
 ) -> Result<AnyStores, String> {
+    let (backend, sealer) = backend(place, key, if_missing, moments).await?;
+    Stores::open(backend, sealer).await.map_err(|error| match error {
+        store::OpenError::MissingSealingKey { .. } => format!(
+            "{}: {error} (`authd sealing reseal`). `authd sealing status` counts them, `authd sealing forget` gives a \
+             lost key up",
+            place.name()
+        ),
+        error => format!("{}: {error}", place.name()),
+    })
+}
+
+/// Opens the stores of a database that is there, though rows may be sealed under keys that are not: for commands that
+/// look into just that.
+pub async fn stores_without_some_keys(
+    place: &Place,
+    key: &KeySource,
+    moments: &dyn Moments,
+) -> Result<AnyStores, String> {
+    let (backend, sealer) = backend(place, key, IfMissing::Refuse, moments).await?;
+    let stores = Stores::open_without_some_keys(backend, sealer).await;
+    stores.map_err(|error| format!("{}: {error}", place.name()))
+}
+
+async fn backend(
+    place: &Place,
+    key: &KeySource,
+    if_missing: IfMissing,
+    moments: &dyn Moments,
+) -> Result<(AnyBackend, Sealer), String> {
+    match place {
+        Place::Directory(directory) => in_directory(directory, key, if_missing, moments),
+        Place::Postgres(settings) => in_postgres(settings, key, if_missing, moments).await,
+    }
+}
+
+fn in_directory(
+    directory: &Path,
+    key: &KeySource,
+    if_missing: IfMissing,
+    moments: &dyn Moments,
+) -> Result<(AnyBackend, Sealer), String> {
     let database = directory.join(DATABASE_FILE);
     let exists = database.exists();
     if !exists && if_missing == IfMissing::Refuse {
@@ -63,23 +102,23 @@ async fn in_directory(
         ));
     }
     make_directory(directory)?;
-    if !key_file.exists() {
+    if let Some(key_file) = key.file().filter(|file| !file.exists()) {
         if exists {
             return Err(key_is_missing(key_file, &database.display().to_string()));
         }
         write_sealing_key(key_file, moments)?;
     }
-    let keys = read_sealing_keys(key_file)?;
+    let sealer = key.sealer()?;
     let backend = Sqlite::open(&database).map_err(|error| error.to_string())?;
-    open(AnyBackend::Sqlite(backend), keys).await.map_err(|error| format!("{}: {error}", database.display()))
+    Ok((AnyBackend::Sqlite(backend), sealer))
 }
 
 async fn in_postgres(
     settings: &store_postgres::Settings,
-    key_file: &Path,
+    key: &KeySource,
     if_missing: IfMissing,
     moments: &dyn Moments,
-) -> Result<AnyStores, String> {
+) -> Result<(AnyBackend, Sealer), String> {
     let if_empty = match if_missing {
         IfMissing::Make => IfEmpty::Make,
         IfMissing::Refuse => IfEmpty::Refuse,
@@ -88,17 +127,16 @@ async fn in_postgres(
         OpenError::Empty { .. } => format!("{error}: `authd tenants create` makes them"),
         error => error.to_string(),
     })?;
-    let address = settings.address();
-    if !key_file.exists() {
+    if let Some(key_file) = key.file().filter(|file| !file.exists()) {
         // The server's own secret is the first thing that is written, sealed: whoever finds it needs the key that was.
         let found = backend.page(&Space::Directory, Kind::RootSecret, None, None, 1).await;
         if !found.map_err(|error| error.to_string())?.is_empty() || if_missing == IfMissing::Refuse {
-            return Err(key_is_missing(key_file, &address));
+            return Err(key_is_missing(key_file, &settings.address()));
         }
         write_sealing_key(key_file, moments)?;
     }
-    let keys = read_sealing_keys(key_file)?;
-    open(AnyBackend::Postgres(backend), keys).await.map_err(|error| format!("{address}: {error}"))
+    let sealer = key.sealer()?;
+    Ok((AnyBackend::Postgres(backend), sealer))
 }
 
 fn key_is_missing(key_file: &Path, database: &str) -> String {
@@ -111,74 +149,14 @@ fn key_is_missing(key_file: &Path, database: &str) -> String {
 /// Stores that are gone when the process ends.
 pub async fn stores_in_memory(moments: &dyn Moments) -> Result<AnyStores, String> {
     let key = Zeroizing::new(moments.draw().bytes::<32>("sealing key"));
-    open(AnyBackend::Memory(MemoryBackend::default()), SealingKeys::new("memory", key)).await
-}
-
-async fn open(backend: AnyBackend, keys: SealingKeys) -> Result<AnyStores, String> {
-    let sealer = Sealer::new(keys);
-    Stores::open(backend, sealer).await.map_err(|error| error.to_string())
-}
-
-/// Writes a new key-encryption key: `NAME KEY` on a line, 32 bytes as 64 hexadecimal digits.
-pub fn write_sealing_key(path: &Path, moments: &dyn Moments) -> Result<(), String> {
-    if let Some(directory) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-        make_directory(directory)?;
-    }
-    let moment = moments.draw();
-    let key = Zeroizing::new(moment.bytes::<32>("sealing key"));
-    let mut text = Zeroizing::new(format!("k{} ", day_name(moment.now)));
-    for byte in key.iter() {
-        text.push_str(&format!("{byte:02x}"));
-    }
-    text.push('\n');
-    // Where another process was first, its key is the one.
-    create_private(path, text.as_bytes()).map(drop)
-}
-
-/// A name for a key that sorts by the day it was made.
-fn day_name(now: UnixTime) -> String {
-    let seconds = i64::try_from(now.0).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_second(seconds)
-        .map_or_else(|_| "0".to_owned(), |time| time.strftime("%Y%m%d").to_string())
-}
-
-/// Reads the key-encryption keys: the first line seals, all of them open.
-fn read_sealing_keys(path: &Path) -> Result<SealingKeys, String> {
-    let bytes = read_private(path)?;
-    let malformed = || {
-        format!(
-            "{} is not a key file: each line must be a name and 64 hexadecimal digits, the current key first",
-            path.display()
-        )
-    };
-    let text = std::str::from_utf8(&bytes).map_err(|_| malformed())?;
-    let mut keys: Option<SealingKeys> = None;
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        let (name, digits) = line.trim().split_once(' ').ok_or_else(malformed)?;
-        let key = decode_hexadecimal(digits.trim()).ok_or_else(malformed)?;
-        keys = Some(match keys {
-            None => SealingKeys::new(name, key),
-            Some(keys) => keys.with_older(name, key),
-        });
-    }
-    keys.ok_or_else(malformed)
-}
-
-fn decode_hexadecimal(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
-    let mut key = Zeroizing::new([0; 32]);
-    if digits.len() != 64 || !digits.is_ascii() {
-        return None;
-    }
-    for (position, byte) in key.iter_mut().enumerate() {
-        *byte = u8::from_str_radix(digits.get(position * 2..position * 2 + 2)?, 16).ok()?;
-    }
-    Some(key)
+    let sealer = Sealer::new(SealingKeys::new("memory", key));
+    let stores = Stores::open(AnyBackend::Memory(MemoryBackend::default()), sealer).await;
+    stores.map_err(|error| error.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::files::write_private;
     use crate::moment::SystemMoments;
 
     #[tokio::test]
@@ -186,7 +164,8 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let key_file = directory.path().join(SEALING_KEY_FILE);
         let place = Place::Directory(directory.path().to_owned());
-        let open = || stores(&place, &key_file, IfMissing::Make, &SystemMoments);
+        let key = KeySource::File(key_file.clone());
+        let open = || stores(&place, &key, IfMissing::Make, &SystemMoments);
         drop(open().await.unwrap());
         drop(open().await.unwrap());
 
@@ -206,23 +185,9 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let missing = directory.path().join("no-such");
         let place = Place::Directory(missing.clone());
-        let error =
-            stores(&place, &missing.join("key"), IfMissing::Refuse, &SystemMoments).await.err().unwrap();
+        let key = KeySource::File(missing.join("key"));
+        let error = stores(&place, &key, IfMissing::Refuse, &SystemMoments).await.err().unwrap();
         assert!(error.contains("authd init"), "{error}");
         assert!(!missing.exists());
-    }
-
-    #[test]
-    fn key_files_are_read_strictly() {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("key");
-        for text in
-            ["", "\n", "k1", "k1 zz", &format!("k1 {}", "0".repeat(63)), &format!("k1 {}", "g".repeat(64))]
-        {
-            write_private(&path, text.as_bytes()).unwrap();
-            assert!(read_sealing_keys(&path).is_err(), "{text:?}");
-        }
-        write_private(&path, format!("k2 {}\nk1 {}\n", "0".repeat(64), "1".repeat(64)).as_bytes()).unwrap();
-        assert!(read_sealing_keys(&path).is_ok());
     }
 }

@@ -12,6 +12,7 @@ use crate::http::peer::Peers;
 use crate::open::{Place, SEALING_KEY_FILE};
 use crate::outbound;
 use crate::outbound::address::Loopback;
+use crate::sealing::KeySource;
 
 /// The whole file.
 #[derive(Debug, Deserialize)]
@@ -64,8 +65,41 @@ pub const POSTGRES_PASSWORD: &str = "AUTHD_POSTGRES_PASSWORD";
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SealingSettings {
-    /// The file of the key-encryption key. Default: `sealing.key` beside the database.
+    /// The file of the key-encryption keys. Default: `sealing.key` beside the database.
     pub key_file: Option<PathBuf>,
+    /// In its place: the environment variable that holds them.
+    pub key_env: Option<String>,
+    /// In its place: the program that prints them, and its arguments. Run by no shell, at start and every minute.
+    pub key_command: Option<Vec<String>>,
+}
+
+impl SealingSettings {
+    /// The source that is named; `None` where none is.
+    fn source(&self) -> Result<Option<KeySource>, String> {
+        let named = [
+            self.key_file.clone().map(KeySource::File),
+            self.key_env.clone().map(KeySource::Environment),
+            self.key_command.clone().map(KeySource::Command),
+        ];
+        let mut named = named.into_iter().flatten();
+        let source = named.next();
+        if named.next().is_some() {
+            return Err(
+                "[sealing] names more than one of `key_file`, `key_env` and `key_command`: the keys \
+                        come from one place"
+                    .to_owned(),
+            );
+        }
+        match &source {
+            Some(KeySource::Environment(name)) if name.is_empty() || name.contains(['=', '\0']) => {
+                Err("[sealing] `key_env` must be the name of an environment variable, not a key".to_owned())
+            }
+            Some(KeySource::Command(words)) if words.first().is_none_or(String::is_empty) => {
+                Err("[sealing] `key_command` must be a list of words, the program first".to_owned())
+            }
+            _ => Ok(source),
+        }
+    }
 }
 
 /// `[[listen]]`
@@ -172,10 +206,12 @@ impl Settings {
             return Err("there is no [[listen]]: name at least one address to listen on".to_owned());
         }
         settings.store.validate()?;
-        if settings.store.postgres.is_some() && settings.sealing.key_file.is_none() {
-            return Err("[store] `postgres`: say in [sealing] `key_file` where the key-encryption key is; \
-                        every server on the database needs the same"
-                .to_owned());
+        if settings.sealing.source()?.is_none() && settings.store.postgres.is_some() {
+            return Err(
+                "[store] `postgres`: say in [sealing] `key_file`, `key_env` or `key_command` where the \
+                        key-encryption key is; every server on the database needs the same"
+                    .to_owned(),
+            );
         }
         for listen in &settings.listen {
             let address = listen.address;
@@ -193,10 +229,10 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The file of the key-encryption key.
-    pub fn key_file(&self) -> PathBuf {
+    /// Where the key-encryption keys are.
+    pub fn key_source(&self) -> Result<KeySource, String> {
         let beside = || self.store.directory.clone().unwrap_or_default().join(SEALING_KEY_FILE);
-        self.sealing.key_file.clone().unwrap_or_else(beside)
+        Ok(self.sealing.source()?.unwrap_or_else(|| KeySource::File(beside())))
     }
 }
 
@@ -255,6 +291,9 @@ directory = "data"
 # The key that encrypts private keys and shared secrets in the database. Keep a copy where the database's backups
 # are not: without it they cannot be used, with it alone nothing is lost.
 # key_file = "data/sealing.key"
+# Or, in place of the file, a variable of the environment, or what a program prints (no shell takes part):
+# key_env = "AUTHD_SEALING_KEY"
+# key_command = ["vault", "kv", "get", "-field=keys", "secret/authd"]
 
 [[listen]]
 address = "127.0.0.1:8080"
@@ -286,7 +325,7 @@ mod tests {
     fn the_template_is_a_valid_file() {
         let settings = Settings::parse(TEMPLATE).unwrap();
         assert_eq!(settings.listen.len(), 1);
-        assert_eq!(settings.key_file(), Path::new("data/sealing.key"));
+        assert_eq!(settings.key_source(), Ok(KeySource::File("data/sealing.key".into())));
     }
 
     #[test]
@@ -357,6 +396,27 @@ mod tests {
         assert!(parse(idle).unwrap_err().contains("no `postgres`"));
         let keyless = "[store]\npostgres = \"postgres://a@b/c\"\n";
         assert!(parse(keyless).unwrap_err().contains("`key_file`"));
+    }
+
+    #[test]
+    fn keys_come_from_one_place() {
+        let source = |sealing: &str| {
+            let text = "listen = [{ address = \"[::1]:1\" }]\n[store]\ndirectory = \"x\"\n[sealing]\n";
+            Settings::parse(&format!("{text}{sealing}")).and_then(|settings| settings.key_source())
+        };
+        assert_eq!(source(""), Ok(KeySource::File("x/sealing.key".into())));
+        assert_eq!(source("key_file = \"k\""), Ok(KeySource::File("k".into())));
+        assert_eq!(source("key_env = \"KEYS\""), Ok(KeySource::Environment("KEYS".to_owned())));
+        let words = ["kms", "get"].map(str::to_owned).to_vec();
+        assert_eq!(source("key_command = [\"kms\", \"get\"]"), Ok(KeySource::Command(words)));
+        for two in ["key_file = \"k\"\nkey_env = \"K\"", "key_env = \"K\"\nkey_command = [\"k\"]"] {
+            assert!(source(two).unwrap_err().contains("one place"), "{two}");
+        }
+        assert!(source("key_env = \"\"").unwrap_err().contains("environment variable"));
+        assert!(source("key_command = []").unwrap_err().contains("list of words"));
+        // A string would need a shell to take it apart.
+        assert!(source("key_command = \"kms get\"").unwrap_err().contains("key_command"));
+        assert!(source("key = \"00\"").unwrap_err().contains("unknown field"));
     }
 
     #[test]

@@ -75,22 +75,24 @@ pub struct KindRow {
     pub retention: Retention,
     /// Whether it is configuration: read on every request, written by administrators, therefore cached.
     pub is_configuration: bool,
+    /// The member of its body that is sealed, where one is.
+    pub sealed: Option<&'static str>,
 }
 
 /// Each kind, in the order of [`Kind`].
 pub const KINDS: &[KindRow] = &[
     configuration(Kind::Tenant, "tenant"),
     configuration(Kind::TenantOrigin, "tenant_origin"),
-    row(Kind::RootSecret, "root_secret", Retention::Kept),
-    configuration(Kind::Client, "client"),
-    configuration(Kind::ResourceServer, "resource_server"),
+    sealing("secret", row(Kind::RootSecret, "root_secret", Retention::Kept)),
+    sealing("id_token_secret", configuration(Kind::Client, "client")),
+    sealing("signing_secret", configuration(Kind::ResourceServer, "resource_server")),
     configuration(Kind::ResourceServerIdentifier, "resource_server_identifier"),
     configuration(Kind::ClientGrant, "client_grant"),
     configuration(Kind::ClientGrantUnique, "client_grant_unique"),
-    configuration(Kind::SigningKey, "signing_key"),
+    sealing("private_key", configuration(Kind::SigningKey, "signing_key")),
     row(Kind::SeenJti, "seen_jti", Retention::Ring),
     configuration(Kind::Connection, "connection"),
-    row(Kind::User, "user", Retention::Kept),
+    sealing("password_hash", row(Kind::User, "user", Retention::Kept)),
     row(Kind::UserLogin, "user_login", Retention::Kept),
     row(Kind::Session, "session", Retention::Slices),
     row(Kind::UserGrant, "user_grant", Retention::Kept),
@@ -107,11 +109,15 @@ pub const KINDS: &[KindRow] = &[
 const LAST: KindRow = row(Kind::LogoutDelivery, "logout_delivery", Retention::Slices);
 
 const fn row(kind: Kind, name: &'static str, retention: Retention) -> KindRow {
-    KindRow { kind, name, retention, is_configuration: false }
+    KindRow { kind, name, retention, is_configuration: false, sealed: None }
 }
 
 const fn configuration(kind: Kind, name: &'static str) -> KindRow {
-    KindRow { kind, name, retention: Retention::Kept, is_configuration: true }
+    KindRow { kind, name, retention: Retention::Kept, is_configuration: true, sealed: None }
+}
+
+const fn sealing(member: &'static str, row: KindRow) -> KindRow {
+    KindRow { sealed: Some(member), ..row }
 }
 
 impl Kind {
@@ -150,6 +156,18 @@ mod tests {
         }
         let names: std::collections::BTreeSet<_> = KINDS.iter().map(|row| row.name).collect();
         assert_eq!(names.len(), KINDS.len());
+    }
+
+    #[test]
+    fn the_page_of_what_is_stored_has_a_line_for_each_kind() {
+        let page = include_str!("../../../docs/storage.md");
+        for row in KINDS {
+            let line = page.lines().find(|line| line.starts_with(&format!("| `{}` |", row.name)));
+            let line = line.unwrap_or_else(|| panic!("docs/storage.md has no line for {}", row.name));
+            assert!(line.contains(&format!("{:?}", row.retention)), "{line}");
+            assert!(row.sealed.is_none_or(|member| line.contains(&format!("`{member}` sealed"))), "{line}");
+            assert_eq!(row.sealed.is_some(), line.contains("sealed"), "{line}");
+        }
     }
 
     #[test]

@@ -22,6 +22,22 @@ struct State {
     ends: BTreeSet<(UnixTime, Space, Kind, Key)>,
     last_version: u64,
     configuration_version: u64,
+    reads: BTreeMap<Kind, u64>,
+}
+
+/// A row and how long it may stay, for whoever asks what there is.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct HeldRow {
+    /// Whose.
+    pub space: Space,
+    /// What it is of.
+    pub kind: Kind,
+    /// Which.
+    pub key: Key,
+    /// Its version: another one after each change.
+    pub version: Version,
+    /// From when on it may leave.
+    pub drop_at: Option<UnixTime>,
 }
 
 #[derive(Default)]
@@ -44,6 +60,26 @@ impl fmt::Debug for MemoryBackend {
 }
 
 impl MemoryBackend {
+    /// Every row there is, in the order of space, kind and key, short-lived ones too.
+    pub fn rows(&self) -> Vec<HeldRow> {
+        let state = self.state();
+        let rows = state.tables.iter().flat_map(|((space, kind), table)| {
+            table.rows.iter().map(|(key, held)| HeldRow {
+                space: space.clone(),
+                kind: *kind,
+                key: key.clone(),
+                version: held.version,
+                drop_at: held.drop_at,
+            })
+        });
+        rows.collect()
+    }
+
+    /// How often rows of each kind were asked for, one by one or by the page.
+    pub fn reads(&self) -> BTreeMap<Kind, u64> {
+        self.state().reads.clone()
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         // No operation below leaves the state half-written when it unwinds: none of them unwinds.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -161,7 +197,8 @@ fn row(key: &Key, held: &Held) -> Row {
 
 impl Backend for MemoryBackend {
     async fn get(&self, space: &Space, kind: Kind, key: &Key) -> Result<Option<Row>, Unavailable> {
-        let state = self.state();
+        let mut state = self.state();
+        *state.reads.entry(kind).or_default() += 1;
         let table = state.tables.get(&(space.clone(), kind));
         Ok(table.and_then(|table| table.rows.get_key_value(key)).map(|(key, held)| row(key, held)))
     }
@@ -177,7 +214,9 @@ impl Backend for MemoryBackend {
         if kind.retention() == Retention::Ring {
             return Err(Unavailable::Backend(format!("{} has no pages", kind.name())));
         }
-        Ok(self.state().page(space, kind, filter, after, at_most))
+        let mut state = self.state();
+        *state.reads.entry(kind).or_default() += 1;
+        Ok(state.page(space, kind, filter, after, at_most))
     }
 
     async fn commit(&self, space: &Space, operations: Vec<Operation>) -> Result<(), CommitError> {

@@ -1,6 +1,7 @@
 //! Secrets at rest: sealed under a key-encryption key that the database never sees (NIST SP 800-38D; RFC 5869).
 
 use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -15,13 +16,13 @@ const SALT: &[u8] = b"authd sealing key";
 const FORM: &str = "s1";
 
 /// The key-encryption keys: the current one seals, every one of them opens.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct SealingKeys {
     current: SealingKey,
     older: Vec<SealingKey>,
 }
 
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 struct SealingKey {
     name: String,
     key: Zeroizing<[u8; 32]>,
@@ -40,10 +41,24 @@ impl SealingKeys {
         self
     }
 
+    /// The name of the key that seals.
+    pub fn current_name(&self) -> &str {
+        &self.current.name
+    }
+
+    /// The names of the keys, the current one's first.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.all().map(|key| key.name.as_str())
+    }
+
     fn all(&self) -> impl Iterator<Item = &SealingKey> {
         std::iter::once(&self.current).chain(&self.older)
     }
 }
+
+/// Where the keys come from, asked again and again: what it says now. `None` where it cannot be read, which its owner
+/// reports.
+pub type KeysNow = Arc<dyn Fn() -> Option<SealingKeys> + Send + Sync>;
 
 impl fmt::Debug for SealingKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -121,15 +136,48 @@ impl From<Failed> for SealError {
 /// Each tenant and kind has its own key, derived from the key-encryption key; each sealed text has its own random
 /// nonce and is bound to its place. The key's name stands in the text, so that the key can be replaced: what is
 /// written is sealed under the current key, what older keys sealed still opens.
-#[derive(Clone, Debug)]
+///
+/// Clones share their keys, so that a server takes new ones while it runs: see [`crate::Stores::refresh`].
+#[derive(Clone)]
 pub struct Sealer {
-    keys: SealingKeys,
+    keys: Arc<RwLock<Arc<SealingKeys>>>,
+    now: Option<KeysNow>,
+}
+
+impl fmt::Debug for Sealer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sealer").field("keys", &self.keys()).finish_non_exhaustive()
+    }
 }
 
 impl Sealer {
-    /// A sealer with these keys.
+    /// A sealer with these keys, for as long as it lives.
     pub fn new(keys: SealingKeys) -> Self {
-        Self { keys }
+        Self { keys: Arc::new(RwLock::new(Arc::new(keys))), now: None }
+    }
+
+    /// A sealer with these keys, and with others when their source says so. A text under a key that is not at hand makes
+    /// it ask at once, so that what another process seals under a new key can be read from the first moment.
+    #[must_use]
+    pub fn with_source(mut self, now: KeysNow) -> Self {
+        self.now = Some(now);
+        self
+    }
+
+    /// The keys in use.
+    pub fn keys(&self) -> Arc<SealingKeys> {
+        Arc::clone(&self.keys.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What the source says now, where that is not what is in use.
+    pub(crate) fn offered(&self) -> Option<SealingKeys> {
+        let offered = (self.now.as_ref()?)()?;
+        (offered != *self.keys()).then_some(offered)
+    }
+
+    /// Uses these keys from now on.
+    pub(crate) fn adopt(&self, keys: Arc<SealingKeys>) {
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = keys;
     }
 
     /// Seals a secret for its place: `s1.NAME.BASE64URL`, the name being the current key's.
@@ -138,7 +186,8 @@ impl Sealer {
     ///
     /// [`SealError::Failed`] where the operating system gives no randomness.
     pub fn seal(&self, place: &Place<'_>, secret: &[u8]) -> Result<String, SealError> {
-        let current = &self.keys.current;
+        let keys = self.keys();
+        let current = &keys.current;
         let sealed = crypto::seal(&*place_key(current, place)?, &place.associated(&current.name), secret)?;
         Ok(format!("{FORM}.{}.{}", current.name, URL_SAFE_NO_PAD.encode(sealed)))
     }
@@ -151,20 +200,40 @@ impl Sealer {
     pub fn open(&self, place: &Place<'_>, text: &str) -> Result<Zeroizing<Vec<u8>>, SealError> {
         let (name, sealed) = split(text)?;
         let sealed = URL_SAFE_NO_PAD.decode(sealed).map_err(|_| SealError::Malformed)?;
-        let mut refused = SealError::UnknownKey(name.to_owned());
-        for key in self.keys.all().filter(|key| key.name == name) {
-            match crypto::open(&*place_key(key, place)?, &place.associated(name), &sealed) {
-                Ok(secret) => return Ok(secret),
-                Err(Failed) => refused = SealError::NotAuthentic,
-            }
+        match open_with(&self.keys(), place, name, &sealed) {
+            Err(SealError::UnknownKey(name)) => match self.offered() {
+                Some(offered) => open_with(&offered, place, &name, &sealed),
+                None => Err(SealError::UnknownKey(name)),
+            },
+            opened => opened,
         }
-        Err(refused)
     }
 
     /// Whether the text was sealed under an older key, so that writing its row again would renew it.
     pub fn is_outdated(&self, text: &str) -> bool {
-        split(text).is_ok_and(|(name, _)| name != self.keys.current.name)
+        split(text).is_ok_and(|(name, _)| name != self.keys().current.name)
     }
+}
+
+fn open_with(
+    keys: &SealingKeys,
+    place: &Place<'_>,
+    name: &str,
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, SealError> {
+    let mut refused = SealError::UnknownKey(name.to_owned());
+    for key in keys.all().filter(|key| key.name == name) {
+        match crypto::open(&*place_key(key, place)?, &place.associated(name), sealed) {
+            Ok(secret) => return Ok(secret),
+            Err(Failed) => refused = SealError::NotAuthentic,
+        }
+    }
+    Err(refused)
+}
+
+/// The name of the key that a text was sealed under; `None` where it is not a sealed text.
+pub(crate) fn key_name(text: &str) -> Option<&str> {
+    split(text).ok().map(|(name, _)| name)
 }
 
 /// The key's name and the sealed bytes' text. A name may have dots of its own, base64url has none.

@@ -104,7 +104,12 @@ pub(crate) struct Seals<'a> {
 }
 
 impl Seals<'_> {
+    /// Seals a member, the one that the table of kinds names: what is not there would be left behind when a key is
+    /// replaced.
     pub(crate) fn seal(&self, field: &'static str, secret: &[u8]) -> Result<String, SealError> {
+        if self.kind.row().sealed != Some(field) {
+            return Err(SealError::Failed);
+        }
         self.sealer.seal(&self.place(field), secret)
     }
 

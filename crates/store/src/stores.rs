@@ -1,17 +1,17 @@
 //! The stores of all tenants on one backend: its sealer, its cache, its root secret (threat DA-02).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use records::{TenantId, UnixTime, Versioned};
 use zeroize::Zeroizing;
 
 use crate::cache::{Cache, Id};
-use crate::seal::{self, Sealer};
+use crate::seal::{self, Sealer, SealingKeys};
 use crate::stored::{self, RootSecret, Stored};
 use crate::{
-    Backend, CommitError, Directory, Expect, IndexEntry, Key, Kind, Operation, Space, Store, Unavailable,
-    crypto,
+    Backend, CommitError, Directory, IndexEntry, Key, Kind, Operation, Space, Store, Unavailable, crypto,
+    root,
 };
 
 /// How many configuration records are kept parsed.
@@ -28,6 +28,8 @@ struct Shared<B> {
     sealer: Sealer,
     cache: Cache,
     root: RootSecret,
+    /// Keys that were offered and cannot be used, so that they are complained of once.
+    refused: Mutex<Option<Arc<SealingKeys>>>,
 }
 
 impl<B> fmt::Debug for Stores<B> {
@@ -44,6 +46,11 @@ pub enum OpenError {
         /// What is wrong with it, as the end of a sentence that starts with the root secret.
         why: String,
     },
+    /// Rows may be sealed under keys of these names, which are not at hand.
+    MissingSealingKey {
+        /// The names.
+        names: Vec<String>,
+    },
     /// The operating system gives no randomness.
     NoRandomness,
     /// The storage failed.
@@ -56,7 +63,13 @@ impl fmt::Display for OpenError {
             Self::WrongSealingKey { why } => write!(
                 f,
                 "the key-encryption key is not this database's: its root secret {why}. \
-                 Start with the key that the database was made with"
+                 Start with the key that sealed it, beside a newer one if there is one"
+            ),
+            Self::MissingSealingKey { names } => write!(
+                f,
+                "rows of this database may be sealed under the key-encryption key {}, which is not at hand: add it \
+                 behind the current one, until everything is sealed again",
+                names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
             ),
             Self::NoRandomness => f.write_str("the operating system gives no random bytes"),
             Self::Unavailable(unavailable) => unavailable.fmt(f),
@@ -78,13 +91,25 @@ impl<B: Backend> Stores<B> {
     ///
     /// # Errors
     ///
-    /// [`OpenError::WrongSealingKey`] where it is not.
+    /// [`OpenError::WrongSealingKey`] where it is not; [`OpenError::MissingSealingKey`] where an older one is needed too.
     pub async fn open(backend: B, sealer: Sealer) -> Result<Self, OpenError> {
-        let root = match load_root(&backend, &sealer).await? {
-            Some(root) => root,
-            None => make_root(&backend, &sealer).await?,
-        };
-        Ok(Self { shared: Arc::new(Shared { backend, sealer, cache: Cache::new(CACHED), root }) })
+        let root = root::with_keys(&backend, &sealer).await?;
+        Ok(Self::with_root(backend, sealer, root))
+    }
+
+    /// Opens the stores though rows may be sealed under keys that are not at hand, for whoever looks into just that.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::WrongSealingKey`] where the root secret does not open.
+    pub async fn open_without_some_keys(backend: B, sealer: Sealer) -> Result<Self, OpenError> {
+        let root = root::found_or_made(&backend, &sealer).await?.record;
+        Ok(Self::with_root(backend, sealer, root))
+    }
+
+    fn with_root(backend: B, sealer: Sealer, root: RootSecret) -> Self {
+        let (cache, refused) = (Cache::new(CACHED), Mutex::default());
+        Self { shared: Arc::new(Shared { backend, sealer, cache, root, refused }) }
     }
 
     /// One tenant's store. Does not ask whether there is such a tenant: [`Directory::tenant`] does.
@@ -109,19 +134,56 @@ impl<B: Backend> Stores<B> {
     ///
     /// Where the cryptographic backend fails, which for these lengths it does not.
     pub fn derive(&self, label: &str) -> Result<Zeroizing<[u8; 32]>, Unavailable> {
-        seal::derive(&self.shared.root.0, label)
+        seal::derive(&self.shared.root.secret, label)
             .map_err(|crypto::Failed| Unavailable::Backend("key derivation failed".to_owned()))
     }
 
-    /// Asks the backend whether configuration was written, and if so forgets what is cached. Call it from a timer:
-    /// its period is how long another process's changes may stay unseen. Returns whether anything was forgotten.
+    /// Asks the backend whether configuration was written, and if so forgets what is cached; and the source of the
+    /// key-encryption keys whether they are others now. Call it from a timer: its period is how long another process's
+    /// changes may stay unseen. Returns whether anything was forgotten.
     ///
     /// # Errors
     ///
-    /// Where the backend cannot be asked; what is cached stays in use.
+    /// Where the backend cannot be asked; what is cached stays in use. Once for new keys that do not open this
+    /// database; those before stay in use.
     pub async fn refresh(&self) -> Result<bool, Unavailable> {
         let version = self.shared.backend.configuration_version().await?;
-        Ok(self.shared.cache.refresh(version))
+        let forgotten = self.shared.cache.refresh(version);
+        self.renew_sealing_keys().await?;
+        Ok(forgotten)
+    }
+
+    /// The keys that seal now and open.
+    pub fn sealing_keys(&self) -> Arc<SealingKeys> {
+        self.sealer().keys()
+    }
+
+    /// Notes the current key again where there are several: another server that thought itself the last to use an
+    /// older one may have struck it off.
+    async fn renew_sealing_keys(&self) -> Result<(), Unavailable> {
+        let sealer = match self.sealer().offered() {
+            Some(offered) => Sealer::new(offered),
+            None if self.sealing_keys().names().count() > 1 => self.sealer().clone(),
+            None => return Ok(()),
+        };
+        let keys = sealer.keys();
+        match root::with_keys(self.backend(), &sealer).await {
+            Ok(_) => {
+                self.sealer().adopt(keys);
+                *self.refused() = None;
+                Ok(())
+            }
+            Err(OpenError::Unavailable(unavailable)) => Err(unavailable),
+            Err(error) => {
+                let is_news = self.refused().replace(Arc::clone(&keys)) != Some(keys);
+                let why = format!("the key-encryption keys as they are now are not used: {error}");
+                if is_news { Err(Unavailable::Backend(why)) } else { Ok(()) }
+            }
+        }
+    }
+
+    fn refused(&self) -> MutexGuard<'_, Option<Arc<SealingKeys>>> {
+        self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A number that changes whenever configuration was written, as [`Backend::configuration_version`].
@@ -228,34 +290,5 @@ impl<B: Backend> Stores<B> {
     /// The entry of a tenant's signing keys, which are cached as one.
     pub(crate) fn signing_keys_id(&self, space: &Space) -> Id {
         self.cache().id(space, Kind::SigningKey, Key::of(&["", "all"]))
-    }
-}
-
-async fn load_root<B: Backend>(backend: &B, sealer: &Sealer) -> Result<Option<RootSecret>, OpenError> {
-    let Some(row) = backend.get(&Space::Directory, Kind::RootSecret, &RootSecret::row_key()).await? else {
-        return Ok(None);
-    };
-    match stored::read::<RootSecret>(sealer, &Space::Directory, row) {
-        Ok(root) => Ok(Some(root.record)),
-        Err(Unavailable::Unreadable { why, .. }) => Err(OpenError::WrongSealingKey { why }),
-        Err(unavailable) => Err(unavailable.into()),
-    }
-}
-
-async fn make_root<B: Backend>(backend: &B, sealer: &Sealer) -> Result<RootSecret, OpenError> {
-    let root = RootSecret(crypto::random().map_err(|crypto::Failed| OpenError::NoRandomness)?);
-    let becomes = stored::put(sealer, &Space::Directory, &root).map_err(|_| OpenError::NoRandomness)?;
-    let operation =
-        Operation { kind: Kind::RootSecret, key: RootSecret::row_key(), expect: Expect::Absent, becomes };
-    match backend.commit(&Space::Directory, vec![operation]).await {
-        Ok(()) => Ok(root),
-        // Another process was first: its root secret is the one.
-        Err(CommitError::Conflict) => load_root(backend, sealer).await?.ok_or_else(|| {
-            OpenError::Unavailable(Unavailable::Backend("the root secret was there and is gone".to_owned()))
-        }),
-        Err(CommitError::Unavailable(unavailable)) => Err(unavailable.into()),
-        Err(CommitError::Refused(refused)) => {
-            Err(OpenError::Unavailable(Unavailable::Backend(refused.to_string())))
-        }
     }
 }

@@ -24,6 +24,7 @@ use crate::outbound::address::Loopback;
 use crate::outbound::guarded::Guarded;
 use crate::passwords::{Passwords, PoolSize};
 use crate::running;
+use crate::sealing::KeySource;
 
 /// Held while the development server runs.
 const LOCK_FILE: &str = "dev.lock";
@@ -71,9 +72,9 @@ pub(crate) async fn run(dev: Dev) -> Result<(), Failed> {
         _lock = lock(&lock_file)?.ok_or_else(|| {
             format!("another `authd dev` serves {}; --data names another directory", directory.display())
         })?;
-        let key_file = directory.join(SEALING_KEY_FILE);
+        let key = KeySource::File(directory.join(SEALING_KEY_FILE));
         let stores =
-            open::stores(&Place::Directory(directory.clone()), &key_file, IfMissing::Make, &*moments).await?;
+            open::stores(&Place::Directory(directory.clone()), &key, IfMissing::Make, &*moments).await?;
         (stores, directory.clone(), Some(directory))
     };
     let (tls, ca_file) = ca::server_config(&ca_directory, moments.draw().now)?;

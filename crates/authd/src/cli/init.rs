@@ -7,7 +7,7 @@ use clap::Args;
 use super::{Failed, output};
 use crate::files::create_private;
 use crate::moment::SystemMoments;
-use crate::open::write_sealing_key;
+use crate::sealing::{KeySource, write_sealing_key};
 use crate::settings::{Settings, TEMPLATE};
 
 #[derive(Debug, Args)]
@@ -22,7 +22,9 @@ pub(crate) fn run(init: &Init) -> Result<(), Failed> {
         return Err(Failed::Failed(format!("{} exists: it is left as it is", init.config.display())));
     }
     let settings = Settings::parse(TEMPLATE)?;
-    let key_file = settings.key_file();
+    let KeySource::File(key_file) = settings.key_source()? else {
+        return Err(Failed::Failed("the settings to start from name no key file".to_owned()));
+    };
     let made_key = !key_file.exists();
     if made_key {
         write_sealing_key(&key_file, &SystemMoments)?;

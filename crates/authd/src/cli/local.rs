@@ -10,6 +10,7 @@ use crate::administration::tenants;
 use crate::backend::{AnyStore, AnyStores};
 use crate::moment::SystemMoments;
 use crate::open::{self, IfMissing, Place, SEALING_KEY_FILE};
+use crate::sealing::KeySource;
 use crate::settings::Settings;
 
 /// Where the records are.
@@ -49,18 +50,29 @@ pub(crate) const DATA: &str = "authd-data";
 impl Local {
     /// Opens the stores; a database that does not exist is not made, unless asked for.
     pub(crate) async fn open(&self, if_missing: IfMissing) -> Result<AnyStores, Failed> {
-        let (place, key_file) = match &self.config {
+        let (place, key) = self.places()?;
+        Ok(open::stores(&place, &key, if_missing, &SystemMoments).await?)
+    }
+
+    /// Opens the stores of a database that is there, though rows may be sealed under keys that are not.
+    pub(crate) async fn open_without_some_keys(&self) -> Result<AnyStores, Failed> {
+        let (place, key) = self.places()?;
+        Ok(open::stores_without_some_keys(&place, &key, &SystemMoments).await?)
+    }
+
+    /// Where the records are, and the key-encryption keys.
+    pub(crate) fn places(&self) -> Result<(Place, KeySource), Failed> {
+        match &self.config {
             Some(config) => {
                 let settings = Settings::load(config)?;
-                (settings.store.place()?, settings.key_file())
+                Ok((settings.store.place()?, settings.key_source()?))
             }
             None => {
                 let directory = self.data.clone().unwrap_or_else(|| PathBuf::from(DATA));
-                let key_file = directory.join(SEALING_KEY_FILE);
-                (Place::Directory(directory), key_file)
+                let key = KeySource::File(directory.join(SEALING_KEY_FILE));
+                Ok((Place::Directory(directory), key))
             }
-        };
-        Ok(open::stores(&place, &key_file, if_missing, &SystemMoments).await?)
+        }
     }
 }
 

@@ -10,6 +10,7 @@ mod init;
 mod keys;
 mod local;
 mod output;
+mod sealing;
 mod serve;
 mod tenants;
 mod token;
@@ -61,6 +62,9 @@ enum Verb {
     /// List, rotate and revoke a tenant's signing keys
     #[command(subcommand)]
     Keys(keys::Keys),
+    /// Replace the key that encrypts secrets in the database, while servers serve
+    #[command(subcommand)]
+    Sealing(sealing::Sealing),
     /// Look into tokens and check them
     #[command(subcommand)]
     Token(token::Token),
@@ -126,6 +130,7 @@ pub fn main() -> ExitCode {
             Verb::Connections(verb) => connections::run(verb).await,
             Verb::Consents(verb) => consents::run(verb).await,
             Verb::Keys(verb) => keys::run(verb).await,
+            Verb::Sealing(verb) => sealing::run(verb).await,
             Verb::Token(verb) => token::run(verb).await,
         }
     });

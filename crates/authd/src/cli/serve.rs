@@ -26,9 +26,9 @@ pub(crate) struct Serve {
 pub(crate) async fn run(serve: Serve) -> Result<(), Failed> {
     let settings = Settings::load(&serve.config)?;
     let _logging = crate::log::start(settings.log.format);
-    let key_file = settings.key_file();
+    let key = settings.key_source()?;
     let place = settings.store.place()?;
-    let stores = open::stores(&place, &key_file, IfMissing::Refuse, &SystemMoments).await?;
+    let stores = open::stores(&place, &key, IfMissing::Refuse, &SystemMoments).await?;
     if stores.directory().tenants(None, 1).await.map_err(|error| error.to_string())?.is_empty() {
         tracing::warn!("the database has no tenant: `authd tenants create` makes one, no restart is needed");
     }
