@@ -1,5 +1,4 @@
-//! No secret that was issued, given or presented lies in the database, its log, copies of them, or what the server logs (threats
-//! R21, DA-02).
+//! No secret lies in the database, its log, copies of them, or what the server logs (threats R21, DA-02).
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
