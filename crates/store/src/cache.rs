@@ -10,7 +10,11 @@ use crate::{Key, Kind, Space};
 
 const SHARDS: usize = 16;
 
-/// Parsed records by row. Unknown keys are not remembered, so that asking for many of them fills nothing.
+/// That there is no such row. Remembered only of keys that name configuration which is there: asking for many unknown
+/// ones fills nothing.
+pub(crate) struct Absent;
+
+/// Parsed records by row.
 pub(crate) struct Cache {
     hashing: RandomState,
     shards: [RwLock<Shard>; SHARDS],

@@ -228,7 +228,7 @@ impl<B: Backend> Store<B> {
         client: &ClientId,
         api: &ResourceServerId,
     ) -> Result<Option<Arc<Versioned<AdministrativeConsent>>>, Unavailable> {
-        self.stores.cached(&self.space, administrative_consent_key(client, api)).await
+        self.stores.cached_or_absent(&self.space, administrative_consent_key(client, api)).await
     }
 
     /// Administrators' consents in the order of application and API: those after `after`, at most `at_most`.

@@ -137,7 +137,7 @@ impl<B: Backend> Store<B> {
         subject_type: SubjectType,
     ) -> Result<Option<Arc<Versioned<ClientGrant>>>, Unavailable> {
         let key = grant_unique_key(client, resource_server, subject_type);
-        match self.stores.cached::<GrantOwner>(&self.space, key).await? {
+        match self.stores.cached_or_absent::<GrantOwner>(&self.space, key).await? {
             Some(owner) => self.client_grant_by_id(&owner.record.id).await,
             None => Ok(None),
         }

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use records::{TenantId, UnixTime, Versioned};
 use zeroize::Zeroizing;
 
-use crate::cache::{Cache, Id};
+use crate::cache::{Absent, Cache, Id};
 use crate::seal::{self, Sealer, SealingKeys};
 use crate::stored::{self, RootSecret, Stored};
 use crate::{
@@ -223,6 +223,28 @@ impl<B: Backend> Stores<B> {
             return Ok(Some(found));
         }
         self.load(space, id).await
+    }
+
+    /// A record, or its absence, from the cache if either is there. For rows whose key names other configuration that the
+    /// caller found: most pairs of an application and an API have no such row, and every token would ask for it.
+    pub(crate) async fn cached_or_absent<T: Stored + Send + Sync + 'static>(
+        &self,
+        space: &Space,
+        key: Key,
+    ) -> Result<Option<Arc<Versioned<T>>>, Unavailable> {
+        let id = self.cache().id(space, T::KIND, key);
+        if let Some(found) = self.cache().find(&id) {
+            return Ok(Some(found));
+        }
+        if self.cache().find::<Absent>(&id).is_some() {
+            return Ok(None);
+        }
+        let epoch = self.cache().epoch(&id);
+        let loaded = self.load(space, id.clone()).await?;
+        if loaded.is_none() {
+            self.cache().fill(id, epoch, Arc::new(Absent));
+        }
+        Ok(loaded)
     }
 
     /// A record as the backend has it now. Not parsed again if the cache holds this very version.

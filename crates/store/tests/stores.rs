@@ -310,6 +310,42 @@ async fn configuration_is_read_from_the_backend_once() {
 }
 
 #[tokio::test]
+async fn that_nothing_was_granted_is_remembered_until_it_is() {
+    let (backend, here) = stores().await;
+    let there = Stores::open(backend.clone(), sealer("k1", 1)).await.unwrap();
+    let (store, other) = (here.tenant(&tenant_id("one")), there.tenant(&tenant_id("one")));
+    let writes =
+        vec![Write::CreateClient(client("c", "c")), Write::CreateResourceServer(api("rs", "https://x"))];
+    store.commit(writes).await.unwrap();
+    here.refresh().await.unwrap();
+    there.refresh().await.unwrap();
+    let (c, rs) = (client_id("c"), api_id("rs"));
+    for round in 0..3 {
+        backend.reads();
+        for store in [&store, &other] {
+            assert!(store.client_grant(&c, &rs, SubjectType::Client).await.unwrap().is_none());
+            assert!(store.administrative_consent(&c, &rs).await.unwrap().is_none());
+        }
+        assert_eq!(backend.reads(), if round == 0 { 4 } else { 0 }, "round {round}");
+    }
+    grant(&store, "g1", "c", "rs").await.unwrap();
+    assert!(
+        store.client_grant(&c, &rs, SubjectType::Client).await.unwrap().is_some(),
+        "an own commit at once"
+    );
+    assert!(other.client_grant(&c, &rs, SubjectType::Client).await.unwrap().is_none());
+    assert!(there.refresh().await.unwrap());
+    assert!(other.client_grant(&c, &rs, SubjectType::Client).await.unwrap().is_some());
+
+    // And the other way round.
+    let held = store.client_grant(&c, &rs, SubjectType::Client).await.unwrap().unwrap();
+    store.commit(vec![Write::DeleteClientGrant((*held).clone())]).await.unwrap();
+    assert!(store.client_grant(&c, &rs, SubjectType::Client).await.unwrap().is_none());
+    there.refresh().await.unwrap();
+    assert!(other.client_grant(&c, &rs, SubjectType::Client).await.unwrap().is_none());
+}
+
+#[tokio::test]
 async fn an_own_commit_is_seen_at_once_and_anothers_after_a_refresh() {
     let (backend, here) = stores().await;
     let there = Stores::open(backend, sealer("k1", 1)).await.unwrap();
