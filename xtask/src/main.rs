@@ -14,6 +14,7 @@ mod loopback;
 mod people;
 mod process;
 mod server;
+mod soak;
 mod sources;
 mod standards;
 mod steps;
@@ -96,6 +97,12 @@ const TASKS: &[Task] = &[
         arguments: "[--smoke]",
         does: "the pages in Chromium, with scripts and without, and Auth0's browser libraries; takes pictures",
         run: browser::run,
+    },
+    Task {
+        name: "soak",
+        arguments: "[--grants N]",
+        does: "makes, uses and expires two million grants on SQLite, and looks whether the file is small again",
+        run: soak::run,
     },
     Task {
         name: "crash",

@@ -1,5 +1,6 @@
 //! The world: one server, two tenants, a fake clock.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use authd::administration::client_grants::{self, Granted};
@@ -111,6 +112,19 @@ impl World {
     /// The server.
     pub fn app(&self) -> &App {
         &self.app
+    }
+
+    /// The backend, where it is in memory: it says what it holds and what it was asked for.
+    pub fn memory(&self) -> &MemoryBackend {
+        match self.app.stores().backend() {
+            AnyBackend::Memory(backend) => backend,
+            _ => panic!("the world is not in memory"),
+        }
+    }
+
+    /// Where the database `world.db` lies, where it is SQLite's.
+    pub fn directory(&self) -> &Path {
+        self.directory.as_ref().expect("the world is on SQLite").path()
     }
 
     /// The clock and the bytes.
