@@ -122,6 +122,18 @@ impl World {
         }
     }
 
+    /// Ends the server and gives its database, `world.db`, to another one, which opens it with [`World::sealer`]. SQLite
+    /// only.
+    pub fn into_directory(self) -> tempfile::TempDir {
+        self.app.close();
+        self.directory.expect("the world is on SQLite")
+    }
+
+    /// What opens a world's database.
+    pub fn sealer() -> Sealer {
+        sealer()
+    }
+
     /// Where the database `world.db` lies, where it is SQLite's.
     pub fn directory(&self) -> &Path {
         self.directory.as_ref().expect("the world is on SQLite").path()
