@@ -193,12 +193,17 @@ impl Check<'_> {
         }
     }
 
-    fn must_be_dead(&mut self, token: &str, what: &str) {
+    /// Returns whether the server says so.
+    fn must_be_dead(&mut self, token: &str, what: &str) -> bool {
         match self.present(token) {
-            Says::Dead => self.found.checked += 1,
+            Says::Dead => {
+                self.found.checked += 1;
+                return true;
+            }
             Says::Good(_) => self.found.resurrected.push(what.to_owned()),
             Says::Odd(why) => self.found.odd.push(format!("{what}: {why}")),
         }
+        false
     }
 
     /// The newest token that the server knows must be one that was surely given, or a later one.
@@ -236,8 +241,10 @@ impl Check<'_> {
         // The one before it is the one that a lost answer is asked for again with; what is older is reuse.
         if sure >= 2 && (self.depth == Depth::Everything || self.dice.percent(4)) {
             let at = stamp();
-            if let Some(old) = family.tokens.get(self.dice.below(sure - 1)).cloned() {
-                self.must_be_dead(&old.text, "a token that was rotated away");
+            let old = family.tokens.get(self.dice.below(sure - 1)).cloned();
+            if !old.is_some_and(|old| self.must_be_dead(&old.text, "a token that was rotated away")) {
+                // A server that could not end it said so.
+                return;
             }
             self.must_be_dead(&next, "a family whose old token was used again");
             family.ended = Some(Asked { at, answered: Some(stamp()) });

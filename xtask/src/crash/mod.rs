@@ -3,6 +3,8 @@
 mod actors;
 mod browser;
 mod check;
+mod cluster;
+mod damage;
 mod dice;
 mod disk;
 mod faults;
@@ -10,9 +12,13 @@ mod kills;
 mod ledger;
 mod load;
 mod mounts;
+mod outage;
 mod power;
+mod proxy;
 mod site;
 mod wire;
+
+use std::time::Instant;
 
 use self::dice::Dice;
 use self::site::Template;
@@ -29,18 +35,30 @@ struct Size {
     faults: usize,
     full_disks: usize,
     power_cuts: usize,
+    outages: usize,
+    damages: usize,
 }
 
 impl Size {
     fn all(count: usize) -> Self {
-        Self { kills: count, stops: count, faults: count, full_disks: count, power_cuts: count }
+        Self {
+            kills: count,
+            stops: count,
+            faults: count,
+            full_disks: count,
+            power_cuts: count,
+            outages: count,
+            damages: count,
+        }
     }
 }
 
 /// What a contributor must pass: at most 40 seconds.
-const SMOKE: Size = Size { kills: 20, stops: 2, faults: 1, full_disks: 2, power_cuts: 3 };
+const SMOKE: Size =
+    Size { kills: 12, stops: 1, faults: 3, full_disks: 2, power_cuts: 2, outages: 2, damages: 6 };
 /// Everything.
-const FULL: Size = Size { kills: 1_000, stops: 20, faults: 10, full_disks: 20, power_cuts: 100 };
+const FULL: Size =
+    Size { kills: 1_000, stops: 20, faults: 60, full_disks: 20, power_cuts: 100, outages: 40, damages: 120 };
 
 /// What a scenario works with.
 struct Ground<'a> {
@@ -70,6 +88,8 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "power", run: power::power },
     Scenario { name: "power-without-syncs", run: power::power_without_syncs },
     Scenario { name: "faults", run: faults::faults },
+    Scenario { name: "outages", run: outage::outages },
+    Scenario { name: "damage", run: damage::damage },
     Scenario { name: "full-disk", run: disk::full_disk },
 ];
 
@@ -129,6 +149,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
             continue;
         }
         let mut skipped = None;
+        let began = Instant::now();
         suite.case(scenario.name, || {
             match (scenario.run)(&ground, &mut dice)? {
                 Outcome::Held(figures) => println!("     {figures}"),
@@ -136,6 +157,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
             }
             Ok(())
         });
+        println!("     {}: {:.1} s", scenario.name, began.elapsed().as_secs_f64());
         if let Some(why) = skipped {
             suite.note(format!("{} was SKIPPED: {why}", scenario.name));
         }

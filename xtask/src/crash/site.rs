@@ -19,7 +19,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const PASSWORD: &str = "Correct-Horse-9";
 
 /// Who is there: the tenant's host, its applications, its people.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Cast {
     /// The host that the tenant answers at, whatever port the server listens on.
     pub(crate) host: String,
@@ -86,6 +86,11 @@ impl Template {
     pub(crate) fn site_on(&self, directory: &Path, data: &Path) -> Result<Site, Failure> {
         let store = format!("directory = \"{}\"", data.display());
         Site::new(&self.binary, directory, Arc::clone(&self.cast), &store, "http")
+    }
+
+    /// The server's program.
+    pub(crate) fn binary(&self) -> &Path {
+        &self.binary
     }
 
     /// The finished data.
@@ -164,8 +169,17 @@ impl Site {
         self.start_under(&[])
     }
 
+    /// The same of one that may never be.
+    pub(crate) fn start_within(&self, patience: Duration) -> Result<Serving, Failure> {
+        self.wait_until_ready(&[], patience)
+    }
+
     /// The same under a program that runs it, such as `strace`.
     pub(crate) fn start_under(&self, wrapper: &[String]) -> Result<Serving, Failure> {
+        self.wait_until_ready(wrapper, PATIENCE)
+    }
+
+    fn wait_until_ready(&self, wrapper: &[String], patience: Duration) -> Result<Serving, Failure> {
         let (mut serving, began) = (self.spawn_under(wrapper)?, Instant::now());
         let mut wire = self.wire().with_patience(Duration::from_secs(2));
         loop {
@@ -176,8 +190,8 @@ impl Site {
             if serving.running.has_ended() {
                 return failed(format!("authd ended before it was ready\n{}", serving.log_tail()));
             }
-            if began.elapsed() > PATIENCE {
-                return failed(format!("authd was not ready after {PATIENCE:?}\n{}", serving.log_tail()));
+            if began.elapsed() > patience {
+                return failed(format!("authd was not ready after {patience:?}\n{}", serving.log_tail()));
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -298,7 +312,7 @@ fn child_of(pid: u32) -> Option<u32> {
 }
 
 /// A port that is free and that no connection is given: one of those could connect to itself while the server is away.
-fn free_port() -> Result<u16, Failure> {
+pub(crate) fn free_port() -> Result<u16, Failure> {
     let range = std::fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap_or_default();
     let first = range.split_whitespace().next().and_then(|word| word.parse().ok()).unwrap_or(32_768);
     let mut dice = Dice::new(super::dice::stamp());
