@@ -167,7 +167,7 @@ impl Attempt<'_> {
         let session = Session {
             id: id.clone(),
             user: user.record.id.clone(),
-            authenticated_at: moment.now,
+            authenticated_at: user.record.authenticated_at(moment.now),
             methods: vec![AuthenticationMethod::Password],
             created_at: moment.now,
             expires_at,
