@@ -182,6 +182,33 @@ async fn lo_10_who_does_not_hear_is_told_again_later_and_later_and_by_a_new_toke
 }
 
 #[tokio::test]
+async fn lo_10_a_tenant_whose_application_does_not_answer_holds_up_no_other_tenant() {
+    let world = World::with_people(On::Memory).await;
+    switch_on(world.app());
+    let (slow, quick) = (Endpoint::new().await, Endpoint::new().await);
+    for (tenant, endpoint) in [("first", &slow), ("second", &quick)] {
+        let mut new = NewClient::of_type(ApplicationType::RegularWeb, "An app");
+        new.backchannel_logout_uri = Some(endpoint.uri());
+        world.application(tenant, "app", new, "authorization_code implicit").await;
+        let mut browser = Browser::at(&world, tenant);
+        let more = [("response_type", "id_token"), ("scope", "openid"), ("audience", "")];
+        browser.obtain("app", &more).await.field("id_token");
+        browser.open("/v2/logout").await;
+    }
+    // The one of the first tenant answers only once the other was told.
+    let answers = async {
+        let (mut stream, _) = slow.0.accept().await.unwrap();
+        let mut heard = [0; 4096];
+        assert_ne!(stream.read(&mut heard).await.unwrap(), 0);
+        quick.hear("200 OK").await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        stream
+    };
+    let ((), _open) = tokio::join!(deliver(&world), answers);
+    assert_eq!(waiting(&world).await, [], "its answer was not too late");
+}
+
+#[tokio::test]
 async fn an_application_that_refuses_or_cannot_be_told_for_a_day_is_not_told_again() {
     let world = World::with_people(On::Memory).await;
     switch_on(world.app());
