@@ -242,6 +242,27 @@ fn rt_11_absolute_and_idle_ends() {
 }
 
 #[test]
+fn rt_11_a_family_without_an_end_gets_one_at_its_next_use_and_no_later_use_moves_it() {
+    for rotation in [RotationType::Rotating, RotationType::NonRotating] {
+        let mut scene = Scene::new();
+        scene.client.refresh_token_rotation = rotation;
+        (scene.family.expires_at, scene.family.idle_expires_at) = (None, None);
+        (scene.client.refresh_token_lifetime, scene.client.refresh_token_idle_lifetime) = (None, None);
+        let first = scene.token.clone();
+        let mut token = scene.present(&first, 1_000_000, 1, None).unwrap().token.unwrap_or(first);
+        assert_eq!(scene.family.expires_at, None);
+        scene.client.refresh_token_lifetime = Some(Lifetime(10_000));
+        token = scene.present(&token.clone(), 1, 2, None).unwrap().token.unwrap_or(token);
+        assert_eq!(scene.family.expires_at, Some(UnixTime(NOW.0 + 1_010_001)), "{rotation:?}");
+        scene.client.refresh_token_idle_lifetime = Some(Lifetime(1000));
+        token = scene.present(&token.clone(), 1, 3, None).unwrap().token.unwrap_or(token);
+        assert_eq!(scene.family.expires_at, Some(UnixTime(NOW.0 + 1_010_001)), "{rotation:?}");
+        assert_eq!(scene.family.idle_expires_at, Some(UnixTime(NOW.0 + 1_001_002)), "{rotation:?}");
+        assert_eq!(scene.present(&token, 1000, 4, None).unwrap_err(), "expired_refresh_token");
+    }
+}
+
+#[test]
 fn rt_08_rt_12_what_was_withdrawn_gives_nothing_and_the_family_stays() {
     let refused = |change: &dyn Fn(&mut Scene)| {
         let mut scene = Scene::new();
