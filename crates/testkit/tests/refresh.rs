@@ -1,7 +1,8 @@
 //! Refresh tokens on the whole server: races, lost answers, and a small oracle (threats RT-01 to RT-19; ADR 4).
 //!
 //! `AUTHD_REFRESH_ROUNDS` says how often a thousand clients race (by default 3 times on each backend),
-//! `AUTHD_REFRESH_ROTATIONS` how many rotations lose a third of their answers (2,000).
+//! `AUTHD_REFRESH_ROTATIONS` how many rotations lose a third of their answers (2,000), `AUTHD_REFRESH_REVOCATIONS` how often
+//! a refresh races a revocation (30).
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -513,6 +514,122 @@ async fn ir_07_ir_08_revoking_answers_as_auth0_or_as_the_standard() {
         refused(&refresh(&world, &next).await);
     })
     .await;
+}
+
+/// Refreshes until it is refused; returns every refresh token that it was given.
+async fn until_refused(world: Arc<World>, mut token: String) -> Vec<String> {
+    let mut held = vec![token.clone()];
+    loop {
+        let reply = refresh(&world, &token).await;
+        if reply.status != StatusCode::OK {
+            return held;
+        }
+        token = refresh_token(&reply);
+        held.push(token.clone());
+    }
+}
+
+/// Clients that refresh as fast as they can, one token after the other, while what they hold is revoked.
+async fn raced_with_a_revocation(on: On, logins: usize, revoked: impl AsyncFn(&World, &str)) {
+    let world = Arc::new(world(on, |_| {}).await);
+    let (user, mut rotations) = (user_id("ada"), 0);
+    for round in 0..number("AUTHD_REFRESH_REVOCATIONS", 30) {
+        let (mut first, mut racers) = (String::new(), Vec::new());
+        for _ in 0..logins {
+            first = refresh_token(&log_in(&world, &[("scope", "read offline_access")]).await);
+            racers.push(tokio::spawn(until_refused(Arc::clone(&world), first.clone())));
+        }
+        for _ in 0..round % 10 {
+            refresh_with(&world, "v1.none", &[]).await;
+        }
+        revoked(&world, &first).await;
+        // Looked at before anything old is presented, which would end the family too.
+        let of = store::RefreshFamiliesOf::User(&user);
+        let left = world.store("first").refresh_families(of, None, 10).await.unwrap();
+        assert!(left.is_empty(), "round {round} on {on:?}: {left:?}");
+        for racer in racers {
+            let held = racer.await.unwrap();
+            rotations += held.len() - 1;
+            for token in &held {
+                refused(&refresh(&world, token).await);
+            }
+        }
+    }
+    assert!(rotations > 0, "nothing raced");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rt_07_after_a_revocation_was_answered_no_descendant_of_the_token_gives_anything() {
+    for on in [On::Memory, On::Sqlite] {
+        raced_with_a_revocation(on, 1, async |world, token| {
+            assert_eq!(revoke(world, token).await.status, StatusCode::OK);
+        })
+        .await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn rt_07_after_all_of_a_persons_tokens_were_revoked_no_descendant_gives_anything() {
+    for on in [On::Memory, On::Sqlite] {
+        raced_with_a_revocation(on, 4, async |world, _| {
+            revocations::refresh_tokens_of_user(&world.store("first"), &user_id("ada")).await.unwrap();
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn ir_09_what_cannot_be_revoked_is_refused_by_the_standards_profile_alone() {
+    on_both(async |world| {
+        let body = log_in(&world, &[]).await.json();
+        let opaque = log_in(&world, &[("audience", "https://first.example/userinfo")]).await.json();
+        let tokens = [&body["access_token"], &body["id_token"], &opaque["access_token"]]
+            .map(|it| it.as_str().unwrap());
+        for token in tokens {
+            assert_eq!(revoke(&world, token).await.status, StatusCode::OK, "Auth0 says nothing");
+        }
+        world.settings("first", |settings| settings.error_profile = records::ErrorProfile::Rfc6749).await;
+        for token in tokens {
+            let (status, error, _) = revoke(&world, token).await.error();
+            assert_eq!((status, error.as_str()), (400, "unsupported_token_type"), "{token}");
+        }
+        for unknown in ["v1.unknown", "garbage", "a.b.c", "AAAA"] {
+            assert_eq!(revoke(&world, unknown).await.status, StatusCode::OK, "IR-07: {unknown}");
+        }
+        let token = body["refresh_token"].as_str().unwrap();
+        assert_eq!(revoke(&world, token).await.status, StatusCode::OK);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn ir_10_a_store_that_fails_is_503_and_the_token_is_as_it_was() {
+    let world = world(On::Sqlite, |_| {}).await;
+    let token = refresh_token(&log_in(&world, &[]).await);
+    world.app().close();
+    let reply = revoke(&world, &token).await;
+    assert_eq!(
+        (reply.status, reply.error().1.as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
+    );
+    assert_eq!(reply.header(http::header::RETRY_AFTER), "1");
+    let world = world.restarted().await;
+    assert_eq!(
+        refresh(&world, &token).await.status,
+        StatusCode::OK,
+        "as the answer said, it was not revoked"
+    );
+}
+
+#[tokio::test]
+async fn ir_12_a_token_of_ten_megabytes_is_413_and_one_of_the_most_that_fits_is_unknown() {
+    let world = world(On::Memory, |_| {}).await;
+    let reply = revoke(&world, &"A".repeat(10 * 1024 * 1024)).await;
+    assert_eq!(reply.status, StatusCode::PAYLOAD_TOO_LARGE);
+    for shape in ["A", "v1.A", ".", "A.", "%"] {
+        let long: String = shape.chars().cycle().take(60_000 / 3).collect();
+        assert_eq!(revoke(&world, &long).await.status, StatusCode::OK, "{shape}");
+    }
 }
 
 #[tokio::test]

@@ -120,8 +120,8 @@ pub fn decide<'f>(request: &Request<'_>, facts: Facts<'f>, moment: &Moment) -> D
         Ok((writes, tokens)) => Decision { writes, outcome: Outcome::Granted(tokens) },
         //= RFC 9700 §4.14.2
         Err(TokenError::Refresh(RefreshRefusal::Reused)) => {
-            let ends = facts.family.cloned().map(Write::DeleteRefreshFamily).into_iter().collect();
-            refused(RefreshRefusal::Reused.into(), ends)
+            let ends = facts.family.map(|family| Write::EndRefreshFamily(family.record.id.clone()));
+            refused(RefreshRefusal::Reused.into(), ends.into_iter().collect())
         }
         Err(error) => refused(error, Vec::new()),
     }

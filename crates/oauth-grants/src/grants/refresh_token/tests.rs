@@ -112,7 +112,7 @@ impl Scene {
         let request = Request { refresh_token: text.expose(), scope: scope.map(scopes), audience: None };
         let moment = Moment::new(UnixTime(self.now), [randomness; 32]);
         let Decision { writes, outcome } = decide(&request, facts, &moment);
-        let ended = writes.iter().any(|write| matches!(write, Write::DeleteRefreshFamily(_)));
+        let ended = writes.iter().any(|write| matches!(write, Write::EndRefreshFamily(_)));
         let result = match outcome {
             Outcome::Granted(tokens) => Ok(Got {
                 token: tokens.refresh_token.map(|text| RefreshToken::parse(text.expose(), &keys).unwrap()),
