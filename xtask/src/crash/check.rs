@@ -96,7 +96,27 @@ pub(crate) fn check(
     depth: Depth,
     dice: &mut Dice,
 ) -> Result<Findings, Failure> {
-    let mut check = Check { site, wire: site.wire(), cut, depth, dice, found: Findings::default() };
+    check_with(site, ledger, cut, depth, (TRIES, dice))
+}
+
+/// The same of a server whose "later" never ends.
+pub(crate) fn check_impatiently(
+    site: &Site,
+    ledger: &mut Ledger,
+    cut: Cut,
+    dice: &mut Dice,
+) -> Result<Findings, Failure> {
+    check_with(site, ledger, cut, Depth::Everything, (1, dice))
+}
+
+fn check_with(
+    site: &Site,
+    ledger: &mut Ledger,
+    cut: Cut,
+    depth: Depth,
+    (tries, dice): (usize, &mut Dice),
+) -> Result<Findings, Failure> {
+    let mut check = Check { site, wire: site.wire(), cut, depth, tries, dice, found: Findings::default() };
     check.keys(ledger);
     for at in check.chosen(ledger.families.len()) {
         if let Some(family) = ledger.families.get_mut(at) {
@@ -120,6 +140,8 @@ struct Check<'a> {
     wire: Wire,
     cut: Cut,
     depth: Depth,
+    /// How often something is asked that is answered "later".
+    tries: usize,
     dice: &'a mut Dice,
     found: Findings,
 }
@@ -140,7 +162,7 @@ impl Check<'_> {
     /// Asks until the answer is none of "later".
     fn patiently(&mut self, ask: impl Fn(&mut Wire, &Site) -> Reply) -> Says {
         let mut reply = ask(&mut self.wire, self.site);
-        for _ in 1..TRIES {
+        for _ in 1..self.tries {
             if !matches!(reply.status(), 0 | 503) {
                 break;
             }
@@ -311,7 +333,7 @@ impl Check<'_> {
         };
         let mut browser = Browser::with_cookies(self.site.wire(), &session.cookies);
         let mut went = browser.silently(&self.site.cast);
-        for _ in 1..TRIES {
+        for _ in 1..self.tries {
             if !matches!(went, Went::Nothing | Went::Unavailable) {
                 break;
             }

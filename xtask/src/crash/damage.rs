@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::check::{self, Depth};
+use super::check;
 use super::dice::{Dice, stamp};
 use super::kills::stop;
 use super::ledger::{Cut, Ledger};
@@ -221,7 +221,7 @@ fn try_it(site: &Site, damage: &Damage, base: &Base, dice: &mut Dice) -> Result<
     };
     let mut ledger = base.ledger.clone();
     let cut = Cut { from: base.from, to: stamp() };
-    let found = check::check(site, &mut ledger, cut, Depth::Everything, dice)?;
+    let found = check::check_impatiently(site, &mut ledger, cut, dice)?;
     if serving.has_ended() {
         return failed(format!("the server ended\n{}", serving.log_tail()));
     }

@@ -23,7 +23,8 @@ const RECOVERED: Duration = Duration::from_secs(2);
 /// Fills the disk under a busy server, so many times, and makes room again.
 pub(super) fn full_disk(ground: &Ground<'_>, dice: &mut Dice) -> Result<Outcome, Failure> {
     let directory = ground.scratch.path("disk");
-    let mounted = match Mounted::new(&["-t", "tmpfs", "-o", "size=12m", "tmpfs"], &directory.join("small")) {
+    // More than the log may grow to (32 MiB) before it starts again.
+    let mounted = match Mounted::new(&["-t", "tmpfs", "-o", "size=48m", "tmpfs"], &directory.join("small")) {
         Ok(mounted) => mounted,
         Err(why) => {
             return Ok(Outcome::Skipped(format!("a small file system cannot be mounted here: {why}")));
@@ -57,16 +58,26 @@ pub(super) fn full_disk(ground: &Ground<'_>, dice: &mut Dice) -> Result<Outcome,
         filler.remove()?;
         let began = Instant::now();
         if !load.run_until(1, PATIENCE) {
-            return failed(format!("writing does not go on when there is room\n{}", serving.log_tail()));
+            return failed(format!(
+                "writing does not go on when there is room {}\n{}",
+                sizes(&data),
+                serving.log_tail()
+            ));
         }
         recovered.push(began.elapsed());
         if !load.run_until(50, PATIENCE) {
-            return failed(format!("writing does not go on for long\n{}", serving.log_tail()));
+            return failed(format!(
+                "writing does not go on for long {}\n{}",
+                sizes(&data),
+                serving.log_tail()
+            ));
         }
         load.pause()?;
         let depth = if round == ground.size.full_disks { Depth::Everything } else { Depth::Newest };
         found.absorb(load.check(&site, depth, dice)?);
-        found.must_be_clean()?;
+        if found.is_bad() {
+            return failed(format!("round {round}: {found} {}\n{}", sizes(&data), serving.log_tail()));
+        }
     }
     let ledger = load.end()?;
     stop(serving)?;
@@ -79,6 +90,13 @@ pub(super) fn full_disk(ground: &Ground<'_>, dice: &mut Dice) -> Result<Outcome,
         median_and_most(&recovered)
     );
     if recovered.iter().any(|time| *time > RECOVERED) { failed(figures) } else { Ok(Outcome::Held(figures)) }
+}
+
+/// What the files of a data directory take, for a failure's text.
+fn sizes(data: &Path) -> String {
+    let size = |entry: std::fs::DirEntry| Some((entry.file_name(), entry.metadata().ok()?.len()));
+    let files = std::fs::read_dir(data).into_iter().flatten().flatten().filter_map(size);
+    format!("{:?}", files.collect::<Vec<_>>())
 }
 
 /// A file that takes all the room there is.

@@ -131,9 +131,16 @@ fn site_on(ground: &Ground<'_>, cluster: &Cluster, port: u16) -> Result<Site, Fa
     cast.app = text(&app, "client_id");
     (cast.machine.0, cast.machine.1) = (text(&machine, "client_id"), text(&machine, "client_secret"));
     command(&site, &["grants", "create", "--client-id", &cast.machine.0, "-a", audience, "-s", "read"])?;
-    for person in &cast.people {
-        command(&site, &["users", "create", "-e", person, "--email-verified", "--password-stdin"])?;
-    }
+    let create = |person: &str| {
+        command(&site, &["users", "create", "-e", person, "--email-verified", "--password-stdin"])
+    };
+    std::thread::scope(|scope| {
+        let made: Vec<_> = cast.people.iter().map(|person| scope.spawn(|| create(person))).collect();
+        made.into_iter().try_for_each(|made| match made.join() {
+            Ok(made) => made.map(drop),
+            Err(_) => failed("a command panicked"),
+        })
+    })?;
     // No command sets the leeway yet, and bodies are JSON that people can change.
     let leeway = "UPDATE authd.record SET body = replace(body, '\"refresh_token_leeway\":0', '\"refresh_token_leeway\":3600')
          WHERE kind = 'client' AND body LIKE '%\"refresh_token_leeway\":0%' RETURNING 'changed'";
