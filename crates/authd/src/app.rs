@@ -146,10 +146,15 @@ impl App {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    /// Sees what other processes changed in the configuration. For a timer.
+    /// Sees what other processes changed in the configuration. For a timer, and for when [`App::refresh_hint`] comes.
     pub async fn refresh(&self) -> Result<(), Failure> {
         self.stores.refresh().await?;
         Ok(())
+    }
+
+    /// Waits until the storage says that there may be something to see, which it may never do.
+    pub async fn refresh_hint(&self) {
+        self.stores.refresh_hint().await;
     }
 
     /// Removes a bounded number of records that have expired. For a timer.

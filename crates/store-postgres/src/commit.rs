@@ -13,6 +13,7 @@ use tokio_postgres::{Row, Statement};
 use crate::connections::{Held, in_time};
 use crate::error::Failure;
 use crate::group::{Commit, Decided, Entries, Found, Group, Named, Outcome, Records, Versions, Writes};
+use crate::listen::NOTIFY;
 use crate::ring::{SLOTS, slot};
 
 /// How often a transaction that somebody else was in the way of is tried again.
@@ -23,11 +24,13 @@ pub(crate) struct Known {
     versions: Versions,
     /// The last period of each table of the ring, at least; the first that there is, is 0.
     periods: [i64; SLOTS],
+    /// Whether the engine takes a NOTIFY.
+    can_notify: bool,
 }
 
-impl Default for Known {
-    fn default() -> Self {
-        Self { versions: Versions::default(), periods: [-1; SLOTS] }
+impl Known {
+    pub(crate) fn new(can_notify: bool) -> Self {
+        Self { versions: Versions::default(), periods: [-1; SLOTS], can_notify }
     }
 }
 
@@ -74,7 +77,7 @@ async fn try_once(pool: &Pool, known: &mut Known, group: &Group<'_>) -> Result<V
             let periods = raised(known, &decided.writes);
             match tokio::time::timeout(
                 crate::connections::ANSWER,
-                write(held.client()?, &decided.writes, &periods),
+                write(held.client()?, &decided.writes, &periods, known.can_notify),
             )
             .await
             {
@@ -209,7 +212,12 @@ fn raised(known: &Known, writes: &Writes<'_>) -> Vec<(usize, i64)> {
 type Values<'a> = Vec<&'a (dyn ToSql + Sync)>;
 
 /// Writes and commits, all sent at once. Where a statement fails, the COMMIT that follows it is a rollback.
-async fn write(client: &ClientWrapper, writes: &Writes<'_>, periods: &[(usize, i64)]) -> Result<(), Failed> {
+async fn write(
+    client: &ClientWrapper,
+    writes: &Writes<'_>,
+    periods: &[(usize, i64)],
+    can_notify: bool,
+) -> Result<(), Failed> {
     const UPDATE: &str = "
         UPDATE authd.record r SET version = n.version, body = n.body, entries = n.entries, drop_at = n.drop_at
         FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[])
@@ -264,6 +272,9 @@ async fn write(client: &ClientWrapper, writes: &Writes<'_>, periods: &[(usize, i
     }
     if writes.configuration {
         statements.push((CONFIGURATION, vec![]));
+        if can_notify {
+            statements.push((NOTIFY, vec![]));
+        }
     }
     let mut prepared = Vec::with_capacity(statements.len());
     for (sql, values) in statements {

@@ -18,8 +18,12 @@ const GROUP: usize = 128;
 pub(crate) const WAITING: usize = 4096;
 
 /// Works until nobody can commit any more.
-pub(crate) async fn run(mut waiting: mpsc::Receiver<Commit>, pool: Pool, counters: Arc<Counters>) {
-    let mut known = Known::default();
+pub(crate) async fn run(
+    mut waiting: mpsc::Receiver<Commit>,
+    pool: Pool,
+    mut known: Known,
+    counters: Arc<Counters>,
+) {
     let mut group = Vec::with_capacity(GROUP);
     while waiting.recv_many(&mut group, GROUP).await > 0 {
         // Who no longer waits was told that it is unknown whether it happened.

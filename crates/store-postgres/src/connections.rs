@@ -38,11 +38,13 @@ pub(crate) struct Connections {
 
 /// The committer's and the sweep's.
 const WRITING: usize = 2;
+/// The one that listens, which is no pool's.
+const LISTENING: usize = 1;
 
 impl Connections {
     pub(crate) fn new(settings: &Settings) -> Result<Self, OpenError> {
         Ok(Self {
-            reading: pool(settings, settings.connections.saturating_sub(WRITING).max(1))?,
+            reading: pool(settings, settings.connections.saturating_sub(WRITING + LISTENING).max(1))?,
             writing: pool(settings, WRITING)?,
         })
     }

@@ -115,6 +115,11 @@ impl Failure {
             if ["22", "23", "42", "54"].iter().any(|class| state.code().starts_with(class)))
     }
 
+    /// Whether the engine has no such feature.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        matches!(self, Self::Refused { state, .. } if state.code().starts_with("0A"))
+    }
+
     /// Whether the connection can be used for something else after a rollback.
     pub(crate) fn leaves_the_connection(&self) -> bool {
         // Classes: read-only after a failover; operator intervention, but for a cancelled statement.

@@ -75,6 +75,8 @@ impl Settings {
         config.connect_timeout(crate::connections::CONNECT);
         config.tcp_user_timeout(crate::connections::ANSWER);
         config.keepalives_idle(crate::connections::ANSWER);
+        config.keepalives_interval(crate::connections::CONNECT);
+        config.keepalives_retries(2);
         if config.get_application_name().is_none() {
             config.application_name("authd");
         }
@@ -95,10 +97,10 @@ impl Settings {
         self
     }
 
-    /// The most connections that this process takes, at least 3: two write, the others read.
+    /// The most connections that this process takes, at least 4: two write, one listens, the others read.
     #[must_use]
     pub fn with_connections(mut self, connections: usize) -> Self {
-        self.connections = connections.max(3);
+        self.connections = connections.max(4);
         self
     }
 
