@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use deadpool_postgres::Pool;
 use store::{CommitError, Unavailable};
 use tokio::sync::mpsc;
 
 use crate::Counters;
 use crate::commit::{Known, transact};
+use crate::connections::Pool;
 use crate::error::Failure;
 use crate::group::{Commit, Outcome};
 

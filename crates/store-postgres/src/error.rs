@@ -148,7 +148,11 @@ impl From<tokio_postgres::Error> for Failure {
         // The message names tables and columns; what may quote a value is the detail, which is left out.
         match error.as_db_error() {
             Some(refused) => {
-                Self::Refused { state: refused.code().clone(), why: refused.message().to_owned() }
+                let (state, mut why) = (refused.code().clone(), refused.message().to_owned());
+                if [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT].contains(&state) {
+                    why.push_str("; a pooler in transaction mode needs pooler=transaction in the address");
+                }
+                Self::Refused { state, why }
             }
             None => Self::Connection(words(&error)),
         }

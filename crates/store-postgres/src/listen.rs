@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use deadpool_postgres::Pool;
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 use tokio_postgres::tls::{MakeTlsConnect, TlsConnect};
@@ -17,7 +16,7 @@ use tokio_postgres::{AsyncMessage, NoTls, Socket};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::Settings;
-use crate::connections::{Held, in_time};
+use crate::connections::{Held, Pool, in_time};
 use crate::error::Failure;
 
 /// Said by a commit that changes configuration. PostgreSQL delivers it when the commit is there to be seen, and says a
@@ -60,6 +59,10 @@ impl Listening {
     /// Waits until configuration was changed, perhaps: also once whenever a connection was made, for what was said before
     /// was not heard. What is said while nobody waits is kept for whoever waits next.
     pub(crate) async fn heard(&self) {
+        if self.settings.is_pooled {
+            // A session that is somebody else's a moment later hears nothing, and would go on listening for them.
+            return std::future::pending().await;
+        }
         self.task.get_or_init(|| {
             tokio::spawn(listen_on(self.settings.clone(), Arc::clone(&self.heard))).abort_handle()
         });

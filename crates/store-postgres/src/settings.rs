@@ -15,6 +15,7 @@ pub struct Settings {
     pub(crate) config: Config,
     pub(crate) tls: Option<rustls::ClientConfig>,
     pub(crate) connections: usize,
+    pub(crate) is_pooled: bool,
     wants_tls: bool,
     root_certificates: Option<PathBuf>,
 }
@@ -29,6 +30,9 @@ impl Settings {
     /// name in it; nothing that could fall back to plain text is accepted. Without `sslmode`, a connection over the network
     /// verifies, one over a socket of this machine is without. `sslrootcert=FILE` names the certificates to trust.
     ///
+    /// `pooler=transaction`: between here and PostgreSQL is a pooler that may give each transaction another session. Then
+    /// nothing is prepared, nothing is listened to, and nothing is left in a session.
+    ///
     /// # Errors
     ///
     /// What is wrong, without quoting the address, which may hold a password.
@@ -38,12 +42,15 @@ impl Settings {
             return refuse("it must begin with postgres://");
         }
         let (address, options) = url.split_once('?').unwrap_or((url, ""));
-        let (mut others, mut mode, mut root_certificates) = (Vec::new(), None, None);
+        let (mut others, mut mode, mut root_certificates, mut is_pooled) = (Vec::new(), None, None, false);
         for option in options.split('&').filter(|option| !option.is_empty()) {
             match option.split_once('=') {
                 Some(("sslmode", value)) => mode = Some(value),
                 Some(("sslrootcert", "system")) => root_certificates = None,
                 Some(("sslrootcert", value)) => root_certificates = Some(decode_path(value)),
+                Some(("pooler", "transaction")) => is_pooled = true,
+                Some(("pooler", "none" | "session")) => is_pooled = false,
+                Some(("pooler", _)) => return refuse("pooler must be transaction, session or none"),
                 _ => others.push(option),
             }
         }
@@ -80,7 +87,7 @@ impl Settings {
         if config.get_application_name().is_none() {
             config.application_name("authd");
         }
-        Ok(Self { config, tls: None, connections: CONNECTIONS, wants_tls, root_certificates })
+        Ok(Self { config, tls: None, connections: CONNECTIONS, is_pooled, wants_tls, root_certificates })
     }
 
     /// The password, in place of one in the address.

@@ -2,9 +2,7 @@
 
 use std::fmt;
 
-use deadpool_postgres::Pool;
-
-use crate::connections::{Held, in_time};
+use crate::connections::{Held, Pool, in_time};
 use crate::error::Failure;
 
 /// A property of the database server that weakens what authd promises. For the log.
@@ -50,7 +48,7 @@ pub(crate) async fn of(pool: &Pool, can_notify: bool) -> Result<Vec<Warning>, Fa
         WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit') AND reset_val IN ('off', 'local') ORDER BY name";
     let mut warnings = Vec::new();
     let held = Held::from(pool).await?;
-    match in_time(async { Ok(held.client()?.query(OFF, &[]).await?) }).await {
+    match in_time(async { held.session()?.alone(OFF, &[]).await }).await {
         Ok(rows) => {
             held.give_back();
             for row in rows {

@@ -191,7 +191,8 @@ pub(crate) fn give(directory: &Path, files: &[&Path]) {
     }
 }
 
-fn is_root() -> bool {
+/// Whether this runs as root, as which PostgreSQL and PgBouncer do not.
+pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 
