@@ -63,6 +63,7 @@ pub(crate) async fn transact(
             Ok(outcomes) => return Ok(outcomes),
             Err(failed) => failed,
         };
+        pool.suspect(&failed.failure);
         // A connection that was lost before anything was sent to be committed took nothing with it: once more on another.
         let is_lost = matches!(failed.failure, Failure::Connection(_)) && tries == 1;
         if failed.is_unknown || tries >= TRIES || !(failed.failure.is_passing() || is_lost) {

@@ -58,10 +58,15 @@ const LISTENING: usize = 1;
 
 impl Connections {
     pub(crate) fn new(settings: &Settings) -> Result<Self, OpenError> {
-        Ok(Self {
-            reading: pool(settings, settings.connections.saturating_sub(WRITING + LISTENING).max(1))?,
-            writing: pool(settings, WRITING)?,
-        })
+        let reading = pool(settings, settings.connections.saturating_sub(WRITING + LISTENING).max(1))?;
+        let writing = pool(settings, WRITING)?;
+        let [of_reading, of_writing] =
+            [(&reading, &writing), (&writing, &reading)].map(|(connections, other)| Pool {
+                connections: connections.clone(),
+                other: other.clone(),
+                is_pooled: settings.is_pooled,
+            });
+        Ok(Self { reading: of_reading, writing: of_writing })
     }
 }
 
@@ -69,6 +74,8 @@ impl Connections {
 #[derive(Clone)]
 pub(crate) struct Pool {
     connections: deadpool_postgres::Pool,
+    /// Those that write, beside those that read, and the other way round: of the same server.
+    other: deadpool_postgres::Pool,
     is_pooled: bool,
 }
 
@@ -76,9 +83,18 @@ impl Pool {
     pub(crate) fn close(&self) {
         self.connections.close();
     }
+
+    /// One connection was not answered in time: where another machine took the database's place none of those from before
+    /// ever will be, and each would cost somebody the same wait. What comes next makes its own.
+    pub(crate) fn suspect(&self, failure: &Failure) {
+        if matches!(failure, Failure::Late) {
+            self.connections.retain(|_, _| false);
+            self.other.retain(|_, _| false);
+        }
+    }
 }
 
-fn pool(settings: &Settings, size: usize) -> Result<Pool, OpenError> {
+fn pool(settings: &Settings, size: usize) -> Result<deadpool_postgres::Pool, OpenError> {
     let configuration = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = match (&settings.tls, settings.wants_tls()) {
         (_, false) => Manager::from_config(settings.config.clone(), NoTls, configuration),
@@ -100,8 +116,7 @@ fn pool(settings: &Settings, size: usize) -> Result<Pool, OpenError> {
     if !settings.is_pooled {
         builder = builder.post_create(Hook::async_fn(|client, _| Box::pin(begin_session(client))));
     }
-    let connections = builder.build().map_err(|error| OpenError::Settings(error.to_string()))?;
-    Ok(Pool { connections, is_pooled: settings.is_pooled })
+    builder.build().map_err(|error| OpenError::Settings(error.to_string()))
 }
 
 async fn begin_session(client: &mut ClientWrapper) -> Result<(), HookError> {

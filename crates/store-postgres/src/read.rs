@@ -105,7 +105,8 @@ async fn query(
 ) -> Result<Vec<tokio_postgres::Row>, Unavailable> {
     let mut is_first = true;
     loop {
-        match query_once(pool, sql, values).await {
+        // Boxed: what is awaited is deep and wide, and would be a part of every future that reads.
+        match Box::pin(query_once(pool, sql, values)).await {
             Ok(rows) => return Ok(rows),
             Err(failure)
                 if is_first && !failure.leaves_the_connection() && !matches!(failure, Failure::Late) =>
@@ -127,7 +128,10 @@ async fn query_once(
     match &answered {
         Ok(_) => held.give_back(),
         Err(failure) if failure.leaves_the_connection() => held.give_back(),
-        Err(_) => drop(held),
+        Err(failure) => {
+            pool.suspect(failure);
+            drop(held);
+        }
     }
     answered
 }

@@ -196,3 +196,19 @@ async fn neither_a_search_path_nor_an_isolation_that_somebody_chose_for_us_chang
         "1on|pg_catalog, pg_temp|read committed"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_owns_nothing_is_enough_once_the_tables_are_there() {
+    let server = Server::start();
+    let address = server.database();
+    let name = name_of(&address);
+    drop(open(&address).await);
+    server.sql(
+        name,
+        "CREATE ROLE serving LOGIN; GRANT USAGE ON SCHEMA authd TO serving;
+         GRANT SELECT, INSERT, UPDATE, DELETE, TRUNCATE ON ALL TABLES IN SCHEMA authd TO serving;
+         REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON authd.migration FROM serving",
+    );
+    let serving = address.replace("authd@", "serving@");
+    use_all(&open(&serving).await).await;
+}

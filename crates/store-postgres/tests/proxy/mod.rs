@@ -21,6 +21,8 @@ struct Shared {
     /// Words of the asking side that become others of the same length.
     words: Vec<(&'static str, &'static str)>,
     is_still: AtomicBool,
+    /// Connections from before the last time that they were forgotten pass nothing on any more.
+    forgotten: AtomicUsize,
     accepted: AtomicUsize,
     open: Mutex<Vec<TcpStream>>,
 }
@@ -34,6 +36,7 @@ impl Proxy {
             socket: socket.to_owned(),
             words: words.to_vec(),
             is_still: AtomicBool::new(false),
+            forgotten: AtomicUsize::new(0),
             accepted: AtomicUsize::new(0),
             open: Mutex::new(Vec::new()),
         });
@@ -64,6 +67,11 @@ impl Proxy {
         self.shared.is_still.store(is_still, Ordering::SeqCst);
     }
 
+    /// Every connection there is stays and is never answered again, as those to a machine that another took the place of.
+    pub(crate) fn forget(&self) {
+        self.shared.forgotten.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// Cuts every connection there is.
     pub(crate) fn cut(&self) {
         for stream in self.shared.open.lock().unwrap().drain(..) {
@@ -86,6 +94,7 @@ fn pass(asking: TcpStream, shared: &Arc<Shared>) {
 
 fn copy(mut from: impl Read, mut to: impl Write, shared: &Shared, words: &[(&str, &str)]) {
     let mut buffer = vec![0; 64 * 1024];
+    let forgotten = shared.forgotten.load(Ordering::SeqCst);
     while let Ok(length @ 1..) = from.read(&mut buffer) {
         for (word, other) in words {
             for place in 0..length.saturating_sub(word.len() - 1) {
@@ -94,7 +103,7 @@ fn copy(mut from: impl Read, mut to: impl Write, shared: &Shared, words: &[(&str
                 }
             }
         }
-        while shared.is_still.load(Ordering::SeqCst) {
+        while shared.is_still.load(Ordering::SeqCst) || shared.forgotten.load(Ordering::SeqCst) != forgotten {
             std::thread::sleep(Duration::from_millis(5));
         }
         if to.write_all(&buffer[..length]).is_err() {

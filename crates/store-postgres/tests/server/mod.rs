@@ -14,6 +14,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A running server.
+#[derive(Debug)]
 pub(crate) struct Server {
     directory: tempfile::TempDir,
     programs: PathBuf,
