@@ -84,10 +84,10 @@ impl Pool {
         self.connections.close();
     }
 
-    /// One connection was not answered in time: where another machine took the database's place none of those from before
-    /// ever will be, and each would cost somebody the same wait. What comes next makes its own.
+    /// One connection was lost, or was not answered in time: those that wait beside it from before are most likely of no
+    /// use either, and each would cost somebody the same failure or the same wait. What comes next makes its own.
     pub(crate) fn suspect(&self, failure: &Failure) {
-        if matches!(failure, Failure::Late) {
+        if matches!(failure, Failure::Late | Failure::Connection(_)) {
             self.connections.retain(|_, _| false);
             self.other.retain(|_, _| false);
         }

@@ -95,6 +95,8 @@ pub(crate) enum Failure {
     Connection(String),
     /// No answer in time.
     Late,
+    /// Every connection that this process may have is in use, and stayed so for as long as one is waited for.
+    Busy,
 }
 
 impl Failure {
@@ -128,7 +130,7 @@ impl Failure {
                 *state == SqlState::QUERY_CANCELED
                     || !["25", "57", "08"].iter().any(|class| state.code().starts_with(class))
             }
-            Self::Connection(_) | Self::Late => false,
+            Self::Connection(_) | Self::Late | Self::Busy => false,
         }
     }
 }
@@ -139,6 +141,7 @@ impl fmt::Display for Failure {
             Self::Refused { state, why } => write!(f, "PostgreSQL: {why} ({})", state.code()),
             Self::Connection(why) => write!(f, "PostgreSQL: {why}"),
             Self::Late => f.write_str("PostgreSQL: no answer in time"),
+            Self::Busy => f.write_str("PostgreSQL: every connection is in use"),
         }
     }
 }
@@ -163,9 +166,7 @@ impl From<PoolError> for Failure {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Backend(error) => error.into(),
-            PoolError::Timeout(TimeoutType::Wait) => {
-                Self::Connection("every connection is in use".to_owned())
-            }
+            PoolError::Timeout(TimeoutType::Wait) => Self::Busy,
             PoolError::Timeout(_) => Self::Late,
             PoolError::Closed => Self::Connection("the database is closed".to_owned()),
             error => Self::Connection(words(&error)),

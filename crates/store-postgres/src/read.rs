@@ -109,7 +109,9 @@ async fn query(
         match Box::pin(query_once(pool, sql, values)).await {
             Ok(rows) => return Ok(rows),
             Err(failure)
-                if is_first && !failure.leaves_the_connection() && !matches!(failure, Failure::Late) =>
+                if is_first
+                    && !failure.leaves_the_connection()
+                    && !matches!(failure, Failure::Late | Failure::Busy) =>
             {
                 is_first = false;
             }

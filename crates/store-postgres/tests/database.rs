@@ -275,3 +275,34 @@ async fn every_statement_goes_by_an_index_also_before_the_first_statistics() {
     }
     assert_eq!(scans()[0], 0, "no statement read the table from end to end");
 }
+
+#[tokio::test]
+async fn a_database_that_is_in_use_everywhere_is_waited_for_once_and_takes_no_more_connections() {
+    let server = Server::start();
+    let address = server.database();
+    let settings = Settings::parse(&address).unwrap().with_connections(4);
+    let database = Postgres::open(&settings, IfEmpty::Make).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&address, tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    client.batch_execute("BEGIN; LOCK TABLE authd.record IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let (space, key) = (space(), Key::of(&["x"]));
+    let began = std::time::Instant::now();
+    let (one, two, three, four) = tokio::join!(
+        database.get(&space, Kind::Session, &key),
+        database.get(&space, Kind::Session, &key),
+        database.get(&space, Kind::Session, &key),
+        database.commit(&space, vec![put(Kind::Session, "x", None)]),
+    );
+    let said: Vec<String> = [one, two, three].into_iter().map(|read| read.unwrap_err().to_string()).collect();
+    // The server ends the statement that waits for the lock after 3 seconds, and so is a connection waited for.
+    assert!(said.iter().all(|said| said.contains("lock timeout") || said.contains("in use")), "{said:?}");
+    assert!(said.iter().any(|said| said.contains("in use")), "{said:?}");
+    assert!(four.unwrap_err().to_string().contains("lock timeout"));
+    assert!(began.elapsed() < std::time::Duration::from_secs(8), "{:?}", began.elapsed());
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'authd'";
+    assert!(server.sql("postgres", count).parse::<usize>().unwrap() <= 4);
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(database.get(&space, Kind::Session, &key).await, Ok(None));
+    drop(client);
+    connection.await.unwrap().unwrap();
+}
