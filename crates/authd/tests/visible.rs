@@ -1,5 +1,6 @@
-//! How soon a change of configuration that one server makes is seen by others (threat R12): by LISTEN, by looking alone
-//! where a pooler swallows what is said, and after the connection that listens was lost.
+//! How soon a change of configuration that one server makes is seen by others (threat R12).
+//!
+//! By LISTEN, by looking alone where a pooler swallows what is said, and after the connection that listens was lost.
 //!
 //! `AUTHD_VISIBLE_CHANGES` says how many changes are measured for each (by default 15).
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]

@@ -223,7 +223,12 @@ async fn tls_verifies_the_certificate_and_the_name_in_it() {
         Settings::parse(&address).unwrap().with_tls(trusting(certificate))
     };
     let open = async |settings: Settings| Postgres::open(&settings, IfEmpty::Make).await;
-    open(settings("localhost", &made)).await.unwrap();
+    let verified = open(settings("localhost", &made)).await.unwrap();
+    let hint = tokio::time::timeout(std::time::Duration::from_secs(20), verified.configuration_hint());
+    assert!(hint.await.is_ok(), "the connection that listens is encrypted too");
+    let plain = "SELECT count(*) FROM pg_stat_activity a JOIN pg_stat_ssl s USING (pid)
+        WHERE a.application_name = 'authd' AND NOT s.ssl";
+    assert_eq!(server.sql(name, plain), "0");
     let used = "SELECT count(*) FROM pg_stat_ssl WHERE ssl AND version = 'TLSv1.3'";
     assert_ne!(server.sql(name, used), "0");
     assert!(

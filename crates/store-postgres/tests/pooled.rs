@@ -106,6 +106,13 @@ async fn a_session_of_a_pooler_keeps_nothing_of_ours_and_gives_us_nothing_of_oth
     // It does not listen: a hint never comes, and the timer is what there is.
     let hint = tokio::time::timeout(Duration::from_millis(500), database.configuration_hint()).await;
     assert!(hint.is_err());
+    // It says what it changes all the same, and one without a pooler hears it.
+    let direct = open(&address).await;
+    for _ in 0..2 {
+        let hint = tokio::time::timeout(Duration::from_secs(20), direct.configuration_hint()).await;
+        assert!(hint.is_ok());
+        database.commit(&space(), vec![put(Kind::Client, "said")]).await.unwrap();
+    }
     drop(client);
     connection.await.unwrap().unwrap();
 }

@@ -1,5 +1,4 @@
-//! A database that goes away under load and comes back: what is unavailable meanwhile, and how soon it no longer is
-//! (threat R12).
+//! A database that goes away under load and comes back: what is unavailable, and for how long (threat R12).
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails stops")]
 
 mod proxy;
