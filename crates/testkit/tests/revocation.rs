@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use authd::administration::clients::NewClient;
 use authd::administration::revocations;
+use authd::backend::AnyBackend;
 use http::{Method, StatusCode, header};
 use records::{ApplicationType, ErrorProfile, Lifetime};
 use store::{RefreshFamiliesOf, UserGrantsOf};
@@ -185,6 +186,31 @@ async fn rt_07_lc_21_after_consent_was_withdrawn_no_descendant_gives_anything() 
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn lc_21_consent_and_the_refresh_tokens_that_came_of_it_go_in_one_commit() {
+    let world = world(On::Sqlite).await;
+    let mut browser = Browser::at(&world, "first");
+    let scope = [("response_type", "code"), ("scope", "openid read offline_access")];
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        let code = browser.obtain("spa", &scope).await.field("code");
+        tokens.push(refresh_token(&world.redeem("first", "spa", &code, &[]).await));
+    }
+    let other = given(&world).await;
+    let AnyBackend::Sqlite(sqlite) = world.app().stores().backend() else { panic!("it is on SQLite") };
+    let (store, ada) = (world.store("first"), user_id("ada"));
+    let grants = store.user_grants(UserGrantsOf::User(&ada), None, 10).await.unwrap();
+    let before = sqlite.statistics().commits;
+    revocations::user_grant(&store, &grants[0].record.id).await.unwrap();
+    assert_eq!(sqlite.statistics().commits - before, 1, "nothing is left if it stops half-way");
+    // Allowed again, none of them comes back.
+    browser.obtain("spa", &scope).await.field("code");
+    for token in tokens {
+        refused(&refresh_as(&world, "spa", &token).await);
+    }
+    assert_eq!(refresh(&world, &other).await.status, StatusCode::OK, "another application's");
 }
 
 #[tokio::test]
