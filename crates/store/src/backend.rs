@@ -26,7 +26,8 @@ pub enum Expect {
     Absent,
     /// The row is at this version.
     Version(Version),
-    /// Nothing: another operation of the same commit covers this row, as a record covers the unique names it owns.
+    /// Nothing: another operation of the same commit covers this row, as a record covers the unique names it owns, or
+    /// the row is to go whatever it is by now.
     Covered,
 }
 

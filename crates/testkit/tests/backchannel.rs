@@ -19,7 +19,7 @@ use authd::outbound::guarded::Guarded;
 use jwt_core::{JwkSet, Scratch, TokenType, Verifier};
 use records::{ApplicationType, ClientId, LogoutDelivery, TenantId};
 use serde_json::{Value, json};
-use testkit::{Browser, On, TestMoments, World, on_both, user_id};
+use testkit::{Browser, On, TestMoments, World, on_both, password_of, user_id};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -179,6 +179,58 @@ async fn lo_10_who_does_not_hear_is_told_again_later_and_later_and_by_a_new_toke
         assert_eq!(waiting(&world).await, []);
     })
     .await;
+}
+
+#[tokio::test]
+async fn lo_10_a_tenant_whose_application_does_not_answer_holds_up_no_other_tenant() {
+    let world = World::with_people(On::Memory).await;
+    switch_on(world.app());
+    let (slow, quick) = (Endpoint::new().await, Endpoint::new().await);
+    for (tenant, endpoint) in [("first", &slow), ("second", &quick)] {
+        let mut new = NewClient::of_type(ApplicationType::RegularWeb, "An app");
+        new.backchannel_logout_uri = Some(endpoint.uri());
+        world.application(tenant, "app", new, "authorization_code implicit").await;
+        let mut browser = Browser::at(&world, tenant);
+        let more = [("response_type", "id_token"), ("scope", "openid"), ("audience", "")];
+        browser.obtain("app", &more).await.field("id_token");
+        browser.open("/v2/logout").await;
+    }
+    // The one of the first tenant answers only once the other was told.
+    let answers = async {
+        let (mut stream, _) = slow.0.accept().await.unwrap();
+        let mut heard = [0; 4096];
+        assert_ne!(stream.read(&mut heard).await.unwrap(), 0);
+        quick.hear("200 OK").await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        stream
+    };
+    let ((), _open) = tokio::join!(deliver(&world), answers);
+    assert_eq!(waiting(&world).await, [], "its answer was not too late");
+}
+
+#[tokio::test]
+async fn lo_09_a_session_that_somebody_elses_login_ends_is_told_and_ones_own_next_login_is_not() {
+    let world = World::with_people(On::Memory).await;
+    switch_on(world.app());
+    let endpoint = Endpoint::new().await;
+    register(&world, "one", Some(endpoint.uri())).await;
+    let mut browser = Browser::at(&world, "first");
+    let more = [("response_type", "id_token"), ("scope", "openid"), ("audience", "")];
+    browser.obtain("one", &more).await.field("id_token");
+    let again = [&more[..], &[("prompt", "login")]].concat();
+    let landed = browser.ask("one", &again).await;
+    browser.log_in(&landed, "ada", &password_of("first", "ada")).await.field("id_token");
+    assert_eq!(waiting(&world).await, [], "she is still logged in");
+    let [session] = &world.store("first").sessions(&user_id("ada"), None, 9).await.unwrap()[..] else {
+        panic!("one session")
+    };
+    let landed = browser.ask("one", &again).await;
+    browser.log_in(&landed, "bob", &password_of("first", "bob")).await;
+    let [delivery] = &waiting(&world).await[..] else { panic!("one delivery") };
+    assert_eq!((&delivery.user, &delivery.session), (&user_id("ada"), &session.record.id));
+    let ((), token) = tokio::join!(deliver(&world), endpoint.hear("200 OK"));
+    assert_eq!(verified(&world, "one", &token).await.1["sub"], "auth0|ada");
+    assert_eq!(waiting(&world).await, []);
 }
 
 #[tokio::test]

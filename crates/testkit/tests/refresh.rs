@@ -489,40 +489,6 @@ async fn rt_19_the_oldest_of_two_hundred_leaves() {
 }
 
 #[tokio::test]
-async fn ir_07_ir_08_revoking_answers_as_auth0_or_as_the_standard() {
-    on_each(async |world| {
-        let token = refresh_token(&log_in(&world, &[]).await);
-        let next = refresh_token(&refresh(&world, &token).await);
-        let unknown = revoke(&world, "v1.unknown").await;
-        assert_eq!((unknown.status, unknown.text().as_str()), (StatusCode::OK, ""));
-        let secret = World::secret("first");
-        let missing = [("client_id", "mobile"), ("client_secret", secret.as_str())];
-        let missing = world.post("first", "/oauth/revoke").form(&missing).send().await;
-        assert_eq!(missing.error().1, "invalid_request");
-        let wrong = [("client_id", "mobile"), ("client_secret", "wrong"), ("token", next.as_str())];
-        assert_eq!(world.post("first", "/oauth/revoke").form(&wrong).send().await.status, 401);
-
-        world
-            .application(
-                "first",
-                "another",
-                NewClient::of_type(ApplicationType::RegularWeb, "A"),
-                "refresh_token",
-            )
-            .await;
-        let theirs = [("client_id", "another"), ("client_secret", secret.as_str()), ("token", next.as_str())];
-        assert_eq!(world.post("first", "/oauth/revoke").form(&theirs).send().await.status, 200);
-        world.settings("first", |settings| settings.error_profile = records::ErrorProfile::Rfc6749).await;
-        assert_eq!(world.post("first", "/oauth/revoke").form(&theirs).send().await.status, 400);
-        world.settings("first", |settings| settings.error_profile = records::ErrorProfile::Auth0).await;
-        let next = refresh_token(&refresh(&world, &next).await);
-        assert_eq!(revoke(&world, &token).await.status, 200, "an old generation revokes too");
-        refused(&refresh(&world, &next).await);
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_token_that_does_not_rotate_is_not_sent_again() {
     let world = world(On::Memory, |new| new.refresh_token_rotation = RotationType::NonRotating).await;
     let token = refresh_token(&log_in(&world, &[]).await);

@@ -63,6 +63,31 @@ async fn lc_08_a_new_password_ends_codes_sessions_and_refresh_tokens() {
 }
 
 #[tokio::test]
+async fn lc_08_a_login_in_the_very_second_before_a_new_password_gives_nothing_and_one_after_it_does() {
+    let passwords = Passwords::start(PoolSize { threads: 1, waiting: 4 }).unwrap();
+    on_each(async |world| {
+        let mut browser = Browser::at(&world, "first");
+        let (code, token) = given(&world, &mut browser).await;
+        let (store, ada) = (world.store("first"), user_id("ada"));
+        // Twice, as whoever takes an account back may do.
+        for new in ["Another-Engine-1843", "A-Third-Engine-1843"] {
+            let new = SecretText::new(new.to_owned());
+            users::set_password(&store, &passwords, &ada, new, world.moments()).await.unwrap();
+        }
+        assert_eq!(world.redeem("first", "spa", &code, &[]).await.error().1, "invalid_grant");
+        assert_eq!(refresh(&world, &token).await.error().1, "invalid_grant");
+        // Within that second, too, the new password is worth a login.
+        let mut again = Browser::at(&world, "first");
+        let landed = again.ask("spa", &OFFLINE).await;
+        let code = again.log_in(&landed, "ada", "A-Third-Engine-1843").await.field("code");
+        let tokens = world.redeem("first", "spa", &code, &[]).await.json();
+        let reply = refresh(&world, tokens["refresh_token"].as_str().unwrap()).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn lc_17_an_answer_is_an_answer_to_what_was_shown() {
     on_each(async |world| {
         let mut browser = Browser::at(&world, "first");

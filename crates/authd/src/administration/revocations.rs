@@ -1,8 +1,9 @@
 //! Taking back: what people allowed, their sessions, and the refresh tokens that came of both (threats RT-12, LC-21).
 //!
-//! Each works in slices: what one person or application holds may be a lot, and must not hold up others' commits.
+//! Each works in slices: what one person or application holds may be a lot, and must not hold up others' commits. A refresh
+//! token ends however often it is used meanwhile: who refreshes all the time keeps nobody from revoking (RT-07).
 
-use records::{ClientId, ResourceServerId, SessionId, UserGrant, UserGrantId, UserId, Versioned, Write};
+use records::{ClientId, ResourceServerId, SessionId, UserGrant, UserGrantId, UserId, Write};
 use store::{CommitError, RefreshFamiliesOf};
 
 use super::users::{SLICE, in_slices};
@@ -15,18 +16,13 @@ use crate::backend::AnyStore;
 pub async fn user_grant(store: &AnyStore, id: &UserGrantId) -> Result<UserGrant, Refusal> {
     let grant = delete_user_grant(store, id).await?;
     let of = RefreshFamiliesOf::UserAndClient(&grant.user, &grant.client);
-    let (mut after, mut conflicts) = (None, 0);
+    let mut after = None;
     loop {
         let page = store.refresh_families(of, after.as_ref(), SLICE).await?;
         let Some(last) = page.last() else { return Ok(grant) };
-        let next = last.record.id.clone();
+        after = Some(last.record.id.clone());
         let on_it = page.into_iter().filter(|family| family.record.audience == grant.audience);
-        match store.commit(on_it.map(Write::DeleteRefreshFamily).collect()).await {
-            Ok(()) => (after, conflicts) = (Some(next), 0),
-            // One of them was used just now: the same slice again.
-            Err(CommitError::Conflict) if conflicts < ATTEMPTS => conflicts += 1,
-            Err(error) => return Err(error.into()),
-        }
+        store.commit(on_it.map(|family| Write::EndRefreshFamily(family.record.id)).collect()).await?;
     }
 }
 
@@ -81,8 +77,8 @@ pub async fn refresh_tokens_of_api(store: &AnyStore, api: &ResourceServerId) -> 
 
 async fn end_all(store: &AnyStore, of: RefreshFamiliesOf<'_>) -> Result<(), Refusal> {
     in_slices(store, async || {
-        let families: Vec<Versioned<_>> = store.refresh_families(of, None, SLICE).await?;
-        Ok(families.into_iter().map(Write::DeleteRefreshFamily).collect())
+        let families = store.refresh_families(of, None, SLICE).await?;
+        Ok(families.into_iter().map(|family| Write::EndRefreshFamily(family.record.id)).collect())
     })
     .await
 }
