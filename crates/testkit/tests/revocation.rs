@@ -33,8 +33,8 @@ async fn world(on: On) -> World {
     world
 }
 
-async fn on_both(test: impl AsyncFn(World)) {
-    for on in [On::Memory, On::Sqlite] {
+async fn on_each(test: impl AsyncFn(World)) {
+    for on in [On::Memory, On::Sqlite, On::Postgres] {
         test(world(on).await).await;
     }
 }
@@ -152,7 +152,7 @@ async fn raced(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn rt_07_after_a_revocation_was_answered_no_descendant_of_the_token_gives_anything() {
-    for on in [On::Memory, On::Sqlite] {
+    for on in [On::Memory, On::Sqlite, On::Postgres] {
         raced(on, ("mobile", 1), given, async |world, token| {
             assert_eq!(revoke(world, token).await.status, StatusCode::OK);
         })
@@ -162,7 +162,7 @@ async fn rt_07_after_a_revocation_was_answered_no_descendant_of_the_token_gives_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn rt_07_after_all_of_a_persons_tokens_were_revoked_no_descendant_gives_anything() {
-    for on in [On::Memory, On::Sqlite] {
+    for on in [On::Memory, On::Sqlite, On::Postgres] {
         raced(on, ("mobile", 4), given, async |world, _| {
             revocations::refresh_tokens_of_user(&world.store("first"), &user_id("ada")).await.unwrap();
         })
@@ -178,7 +178,7 @@ async fn rt_07_lc_21_after_consent_was_withdrawn_no_descendant_gives_anything() 
         let code = browser.obtain("spa", &scope).await.field("code");
         refresh_token(&world.redeem("first", "spa", &code, &[]).await)
     };
-    for on in [On::Memory, On::Sqlite] {
+    for on in [On::Memory, On::Sqlite, On::Postgres] {
         raced(on, ("spa", 1), log_in, async |world, _| {
             let (store, ada) = (world.store("first"), user_id("ada"));
             let grants = store.user_grants(UserGrantsOf::User(&ada), None, 10).await.unwrap();
@@ -232,7 +232,7 @@ async fn ir_04_a_token_in_an_address_revokes_nothing() {
 
 #[tokio::test]
 async fn ir_05_whatever_the_hint_says_the_token_is_found() {
-    on_both(async |world| {
+    on_each(async |world| {
         for hint in ["refresh_token", "access_token", "something_else"] {
             let token = given(&world).await;
             let reply = revoke_with(&world, &token, &[("token_type_hint", hint)]).await;
@@ -245,7 +245,7 @@ async fn ir_05_whatever_the_hint_says_the_token_is_found() {
 
 #[tokio::test]
 async fn ir_08_neither_a_public_client_nor_another_tenants_nor_nobody_revokes_a_clients_token() {
-    on_both(async |world| {
+    on_each(async |world| {
         let token = given(&world).await;
         for profile in [ErrorProfile::Auth0, ErrorProfile::Rfc6749] {
             for tenant in ["first", "second"] {
@@ -285,7 +285,7 @@ async fn ir_13_an_altered_or_cut_token_is_unknown_and_the_real_one_stays() {
 
 #[tokio::test]
 async fn ir_07_ir_08_revoking_answers_as_auth0_or_as_the_standard() {
-    on_both(async |world| {
+    on_each(async |world| {
         let token = given(&world).await;
         let next = refresh_token(&refresh(&world, &token).await);
         let unknown = revoke(&world, "v1.unknown").await;
@@ -312,7 +312,7 @@ async fn ir_07_ir_08_revoking_answers_as_auth0_or_as_the_standard() {
 
 #[tokio::test]
 async fn ir_09_what_cannot_be_revoked_is_refused_by_the_standards_profile_alone() {
-    on_both(async |world| {
+    on_each(async |world| {
         let body = log_in(&world, API).await.json();
         let opaque = log_in(&world, "https://first.example/userinfo").await.json();
         let tokens = [&body["access_token"], &body["id_token"], &opaque["access_token"]]
