@@ -4,11 +4,12 @@
 //! database from then on (`needs`), so that servers of two versions run beside each other while they are replaced one by
 //! one: only a change that an older server cannot live with keeps it out, in words.
 
-use deadpool_postgres::{ClientWrapper, Pool};
+use deadpool_postgres::ClientWrapper;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 
 use crate::OpenError;
-use crate::connections::{Held, in_time};
+use crate::connections::{Held, Pool, in_time};
 use crate::error::Failure;
 
 struct Migration {
@@ -102,11 +103,18 @@ fn is_somebody_else(failure: &Failure) -> bool {
 async fn step(pool: &Pool, number: u32, migration: &Migration, if_empty: IfEmpty) -> Result<Step, Failure> {
     let held = Held::from(pool).await?;
     // Most starts have nothing to do: they look, and take no lock.
-    if let Some(step) = in_time(look(held.client()?, number, migration, if_empty)).await? {
+    let (client, begin) = (held.client()?, held.session()?.begin());
+    let seen = in_time(async {
+        client.batch_execute(begin).await?;
+        let seen = look(client, number, migration, if_empty).await?;
+        client.batch_execute("COMMIT").await?;
+        Ok(seen)
+    });
+    if let Some(step) = seen.await? {
         held.give_back();
         return Ok(step);
     }
-    match in_time(apply(held.client()?, number, migration)).await {
+    match in_time(apply(client, begin, number, migration)).await {
         Ok(()) => {
             held.give_back();
             Ok(Step::Done)
@@ -125,30 +133,37 @@ async fn look(
     migration: &Migration,
     if_empty: IfEmpty,
 ) -> Result<Option<Step>, Failure> {
-    let encoding: String = client.query_one("SHOW server_encoding", &[]).await?.try_get(0)?;
+    let encoding: String = client.query_typed_one("SHOW server_encoding", &[]).await?.try_get(0)?;
     if !encoding.eq_ignore_ascii_case("UTF8") {
         return Ok(Some(Step::Refused(Refusal::Encoding(encoding))));
     }
     const EXISTS: &str = "SELECT count(*) FROM information_schema.tables
         WHERE table_schema = 'authd' AND table_name = 'migration'";
-    let tables: i64 = client.query_one(EXISTS, &[]).await?.try_get(0)?;
+    let tables: i64 = client.query_typed_one(EXISTS, &[]).await?.try_get(0)?;
     if tables == 0 {
         return Ok((if_empty == IfEmpty::Refuse).then_some(Step::Refused(Refusal::Empty)));
     }
     let needs: Option<i32> =
-        client.query_one("SELECT max(needs) FROM authd.migration", &[]).await?.try_get(0)?;
+        client.query_typed_one("SELECT max(needs) FROM authd.migration", &[]).await?.try_get(0)?;
     let needs = needs.and_then(|needs| u32::try_from(needs).ok()).unwrap_or_default();
     if needs > known() {
         return Ok(Some(Step::Refused(Refusal::Newer(needs))));
     }
     const REMEMBERED: &str = "SELECT checksum FROM authd.migration WHERE number = $1";
     let number = i32::try_from(number).unwrap_or(i32::MAX);
-    let Some(row) = client.query_opt(REMEMBERED, &[&number]).await? else { return Ok(None) };
+    let Some(row) = client.query_typed_opt(REMEMBERED, &[(&number, Type::INT4)]).await? else {
+        return Ok(None);
+    };
     let is_same = row.try_get::<_, String>(0)? == checksum(migration.sql);
     Ok(Some(if is_same { Step::Done } else { Step::Refused(Refusal::Other) }))
 }
 
-async fn apply(client: &ClientWrapper, number: u32, migration: &Migration) -> Result<(), Failure> {
+async fn apply(
+    client: &ClientWrapper,
+    begin: &str,
+    number: u32,
+    migration: &Migration,
+) -> Result<(), Failure> {
     client
         .batch_execute(
             "CREATE SCHEMA IF NOT EXISTS authd;
@@ -157,14 +172,19 @@ async fn apply(client: &ClientWrapper, number: u32, migration: &Migration) -> Re
              )",
         )
         .await?;
-    client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    client.batch_execute(begin).await?;
     // First, so that whoever comes second waits here, and then finds it done.
     let (number, needs) =
         (i32::try_from(number).unwrap_or(i32::MAX), i32::try_from(migration.needs).unwrap_or(i32::MAX));
     client
-        .execute(
+        .query_typed(
             "INSERT INTO authd.migration (number, name, checksum, needs) VALUES ($1, $2, $3, $4)",
-            &[&number, &migration.name, &checksum(migration.sql), &needs],
+            &[
+                (&number, Type::INT4),
+                (&migration.name, Type::TEXT),
+                (&checksum(migration.sql), Type::TEXT),
+                (&needs, Type::INT4),
+            ],
         )
         .await?;
     client.batch_execute(migration.sql).await?;

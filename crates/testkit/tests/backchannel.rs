@@ -298,19 +298,21 @@ async fn what_was_to_be_told_is_told_after_a_restart() {
 
 #[tokio::test]
 async fn of_several_servers_on_one_store_one_tells() {
-    let world = World::with_people(On::Sqlite).await;
-    switch_on(world.app());
-    let endpoint = Endpoint::new().await;
-    register(&world, "one", Some(endpoint.uri())).await;
-    out_after(&world, &["one"]).await;
-    let moments = Arc::new(TestMoments::new(world.moments().now(), 2));
-    let other = App::new(world.another_process().await, moments, Limits::default());
-    switch_on(&other);
-    let one = async { world.app().deliver_logouts(Look::Everywhere).await.unwrap() };
-    let two = async { other.deliver_logouts(Look::Everywhere).await.unwrap() };
-    let ((), (), _) = tokio::join!(one, two, endpoint.hear("200 OK"));
-    assert!(endpoint.is_idle().await);
-    assert_eq!(waiting(&world).await, []);
+    for on in [On::Sqlite, On::Postgres] {
+        let world = World::with_people(on).await;
+        switch_on(world.app());
+        let endpoint = Endpoint::new().await;
+        register(&world, "one", Some(endpoint.uri())).await;
+        out_after(&world, &["one"]).await;
+        let moments = Arc::new(TestMoments::new(world.moments().now(), 2));
+        let other = App::new(world.another_process().await, moments, Limits::default());
+        switch_on(&other);
+        let one = async { world.app().deliver_logouts(Look::Everywhere).await.unwrap() };
+        let two = async { other.deliver_logouts(Look::Everywhere).await.unwrap() };
+        let ((), (), _) = tokio::join!(one, two, endpoint.hear("200 OK"));
+        assert!(endpoint.is_idle().await);
+        assert_eq!(waiting(&world).await, []);
+    }
 }
 
 #[tokio::test]

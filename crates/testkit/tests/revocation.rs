@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use authd::administration::clients::NewClient;
 use authd::administration::revocations;
+use authd::backend::AnyBackend;
 use http::{Method, StatusCode, header};
 use records::{ApplicationType, ErrorProfile, Lifetime};
 use store::{RefreshFamiliesOf, UserGrantsOf};
@@ -32,8 +33,8 @@ async fn world(on: On) -> World {
     world
 }
 
-async fn on_both(test: impl AsyncFn(World)) {
-    for on in [On::Memory, On::Sqlite] {
+async fn on_each(test: impl AsyncFn(World)) {
+    for on in [On::Memory, On::Sqlite, On::Postgres] {
         test(world(on).await).await;
     }
 }
@@ -151,7 +152,7 @@ async fn raced(
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn rt_07_after_a_revocation_was_answered_no_descendant_of_the_token_gives_anything() {
-    for on in [On::Memory, On::Sqlite] {
+    for on in [On::Memory, On::Sqlite, On::Postgres] {
         raced(on, ("mobile", 1), given, async |world, token| {
             assert_eq!(revoke(world, token).await.status, StatusCode::OK);
         })
@@ -161,7 +162,7 @@ async fn rt_07_after_a_revocation_was_answered_no_descendant_of_the_token_gives_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn rt_07_after_all_of_a_persons_tokens_were_revoked_no_descendant_gives_anything() {
-    for on in [On::Memory, On::Sqlite] {
+    for on in [On::Memory, On::Sqlite, On::Postgres] {
         raced(on, ("mobile", 4), given, async |world, _| {
             revocations::refresh_tokens_of_user(&world.store("first"), &user_id("ada")).await.unwrap();
         })
@@ -177,7 +178,7 @@ async fn rt_07_lc_21_after_consent_was_withdrawn_no_descendant_gives_anything() 
         let code = browser.obtain("spa", &scope).await.field("code");
         refresh_token(&world.redeem("first", "spa", &code, &[]).await)
     };
-    for on in [On::Memory, On::Sqlite] {
+    for on in [On::Memory, On::Sqlite, On::Postgres] {
         raced(on, ("spa", 1), log_in, async |world, _| {
             let (store, ada) = (world.store("first"), user_id("ada"));
             let grants = store.user_grants(UserGrantsOf::User(&ada), None, 10).await.unwrap();
@@ -185,6 +186,31 @@ async fn rt_07_lc_21_after_consent_was_withdrawn_no_descendant_gives_anything() 
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn lc_21_consent_and_the_refresh_tokens_that_came_of_it_go_in_one_commit() {
+    let world = world(On::Sqlite).await;
+    let mut browser = Browser::at(&world, "first");
+    let scope = [("response_type", "code"), ("scope", "openid read offline_access")];
+    let mut tokens = Vec::new();
+    for _ in 0..3 {
+        let code = browser.obtain("spa", &scope).await.field("code");
+        tokens.push(refresh_token(&world.redeem("first", "spa", &code, &[]).await));
+    }
+    let other = given(&world).await;
+    let AnyBackend::Sqlite(sqlite) = world.app().stores().backend() else { panic!("it is on SQLite") };
+    let (store, ada) = (world.store("first"), user_id("ada"));
+    let grants = store.user_grants(UserGrantsOf::User(&ada), None, 10).await.unwrap();
+    let before = sqlite.statistics().commits;
+    revocations::user_grant(&store, &grants[0].record.id).await.unwrap();
+    assert_eq!(sqlite.statistics().commits - before, 1, "nothing is left if it stops half-way");
+    // Allowed again, none of them comes back.
+    browser.obtain("spa", &scope).await.field("code");
+    for token in tokens {
+        refused(&refresh_as(&world, "spa", &token).await);
+    }
+    assert_eq!(refresh(&world, &other).await.status, StatusCode::OK, "another application's");
 }
 
 #[tokio::test]
@@ -206,7 +232,7 @@ async fn ir_04_a_token_in_an_address_revokes_nothing() {
 
 #[tokio::test]
 async fn ir_05_whatever_the_hint_says_the_token_is_found() {
-    on_both(async |world| {
+    on_each(async |world| {
         for hint in ["refresh_token", "access_token", "something_else"] {
             let token = given(&world).await;
             let reply = revoke_with(&world, &token, &[("token_type_hint", hint)]).await;
@@ -219,7 +245,7 @@ async fn ir_05_whatever_the_hint_says_the_token_is_found() {
 
 #[tokio::test]
 async fn ir_08_neither_a_public_client_nor_another_tenants_nor_nobody_revokes_a_clients_token() {
-    on_both(async |world| {
+    on_each(async |world| {
         let token = given(&world).await;
         for profile in [ErrorProfile::Auth0, ErrorProfile::Rfc6749] {
             for tenant in ["first", "second"] {
@@ -259,7 +285,7 @@ async fn ir_13_an_altered_or_cut_token_is_unknown_and_the_real_one_stays() {
 
 #[tokio::test]
 async fn ir_07_ir_08_revoking_answers_as_auth0_or_as_the_standard() {
-    on_both(async |world| {
+    on_each(async |world| {
         let token = given(&world).await;
         let next = refresh_token(&refresh(&world, &token).await);
         let unknown = revoke(&world, "v1.unknown").await;
@@ -286,7 +312,7 @@ async fn ir_07_ir_08_revoking_answers_as_auth0_or_as_the_standard() {
 
 #[tokio::test]
 async fn ir_09_what_cannot_be_revoked_is_refused_by_the_standards_profile_alone() {
-    on_both(async |world| {
+    on_each(async |world| {
         let body = log_in(&world, API).await.json();
         let opaque = log_in(&world, "https://first.example/userinfo").await.json();
         let tokens = [&body["access_token"], &body["id_token"], &opaque["access_token"]]
