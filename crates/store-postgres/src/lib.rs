@@ -6,9 +6,10 @@ mod committer;
 mod connections;
 mod error;
 mod group;
-mod migrate;
+pub mod migrate;
 mod read;
 mod ring;
+mod rows;
 mod settings;
 mod sweep;
 
@@ -21,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use records::UnixTime;
-use store::{Backend, CommitError, IndexEntry, Key, Kind, Operation, Row, Space, Unavailable};
+use store::{Backend, CommitError, IndexEntry, Key, Kind, Operation, RawRow, Row, Space, Unavailable};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::connections::Connections;
@@ -68,15 +69,15 @@ impl fmt::Debug for Postgres {
 const PATIENCE: std::time::Duration = std::time::Duration::from_secs(10);
 
 impl Postgres {
-    /// Opens the database and brings its schema to this version's. Call it inside the tokio runtime that is to do the work.
+    /// Opens the database, and makes its tables in an empty one. Call it inside the tokio runtime that is to do the work.
     ///
     /// # Errors
     ///
-    /// Each with what to do about it: an address that is of no use, a server that cannot be reached, a newer version's
-    /// database.
+    /// Each with what to do about it: an address that is of no use, a server that cannot be reached, an older version's
+    /// database before [`migrate::run`], a newer version's.
     pub async fn open(settings: &Settings, if_empty: IfEmpty) -> Result<Self, OpenError> {
         let connections = Connections::new(settings)?;
-        migrate::migrate(&connections.writing, &settings.address(), if_empty).await?;
+        migrate::open(&connections.writing, &settings.address(), if_empty).await?;
         let (committer, waiting) = mpsc::channel(committer::WAITING);
         let counters = Arc::<Counters>::default();
         // Ends by itself: when the last sender is gone and everything that waited is done.
@@ -88,6 +89,51 @@ impl Postgres {
     pub fn close(&self) {
         self.0.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.0.connections.reading.close();
+    }
+
+    /// Rows as they stand, for whoever looks for damage: those after `after`, at most `at_most`. None: there are no more.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be asked, or cannot read them.
+    pub async fn raw_rows(&self, after: Option<&RawRow>, at_most: usize) -> Result<Vec<RawRow>, Unavailable> {
+        Ok(rows::list(&self.0.connections.reading, after, at_most).await?)
+    }
+
+    /// What does not hold over all rows, as sentences. Reads the whole database.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be asked, or cannot read a table.
+    pub async fn disagreements(&self) -> Result<Vec<String>, Unavailable> {
+        Ok(rows::disagreements(&self.0.connections.reading).await?)
+    }
+
+    /// The version of the PostgreSQL server.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be asked.
+    pub async fn server_version(&self) -> Result<String, Unavailable> {
+        Ok(rows::server_version(&self.0.connections.reading).await?)
+    }
+
+    /// Writes a line of the database's own history: what happened to it as a whole. `detail` is JSON.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be written.
+    pub async fn note(&self, now: UnixTime, what: &str, detail: &str) -> Result<(), Unavailable> {
+        Ok(rows::note(&self.0.connections.writing, now, what, detail).await?)
+    }
+
+    /// The database's own history, the newest first, at most `at_most`: when, what, and JSON.
+    ///
+    /// # Errors
+    ///
+    /// Where the database cannot be asked.
+    pub async fn lineage(&self, at_most: usize) -> Result<Vec<(UnixTime, String, String)>, Unavailable> {
+        Ok(rows::lineage(&self.0.connections.reading, at_most).await?)
     }
 
     /// What was counted since the database was opened.

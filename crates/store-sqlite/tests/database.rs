@@ -149,14 +149,20 @@ fn a_database_of_a_newer_version_or_of_a_changed_build_is_refused() {
     let path = directory.path().join("authd.db");
     drop(Sqlite::open(&path).unwrap());
     let change = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
-    change("PRAGMA user_version = 2");
+    // A newer version added something: this one works on.
+    change("INSERT INTO migration (number, name, checksum) VALUES (77, 'wider', 'x')");
+    drop(Sqlite::open(&path).unwrap());
+    // It took something away: this one would not know what it does.
+    change("PRAGMA user_version = 77");
     let refused = Sqlite::open(&path).unwrap_err();
-    assert_eq!(refused, OpenError::Newer { path: path.clone(), found: 2, known: 1 });
+    let known = u32::try_from(store_sqlite::migrate::MIGRATIONS.len()).unwrap();
+    assert_eq!(refused, OpenError::Newer { path: path.clone(), needs: 77, known });
     assert!(refused.to_string().contains("newer version of authd"), "{refused}");
-    change("PRAGMA user_version = 1; UPDATE migration SET checksum = 'x'");
+    change("PRAGMA user_version = 1; UPDATE migration SET checksum = 'x' WHERE number = 1");
     assert_eq!(Sqlite::open(&path).unwrap_err(), OpenError::OtherMigration { path: path.clone(), number: 1 });
     change("DELETE FROM migration");
-    assert_eq!(Sqlite::open(&path).unwrap_err(), OpenError::OtherMigration { path, number: 1 });
+    let refused = Sqlite::open(&path).unwrap_err();
+    assert!(matches!(&refused, OpenError::Damaged { .. }), "{refused:?}");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod grants;
 mod init;
 mod keys;
 mod local;
+mod migrate;
 mod output;
 mod serve;
 mod tenants;
@@ -37,6 +38,8 @@ enum Verb {
     Serve(serve::Serve),
     /// Write a settings file and a key-encryption key to start from
     Init(init::Init),
+    /// Change the database's schema to this version's, while servers serve
+    Migrate(migrate::Migrate),
     /// Make tenants and map them to hosts
     #[command(subcommand)]
     Tenants(tenants::Tenants),
@@ -118,6 +121,7 @@ pub fn main() -> ExitCode {
             Verb::Dev(verb) => dev::run(verb).await,
             Verb::Serve(verb) => serve::run(verb).await,
             Verb::Init(verb) => init::run(&verb),
+            Verb::Migrate(verb) => migrate::run(verb).await,
             Verb::Tenants(verb) => tenants::run(verb).await,
             Verb::Apis(verb) => apis::run(verb).await,
             Verb::Apps(verb) => apps::run(verb).await,
