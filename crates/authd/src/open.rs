@@ -101,6 +101,30 @@ async fn in_postgres(
     open(AnyBackend::Postgres(backend), keys).await.map_err(|error| format!("{address}: {error}"))
 }
 
+/// Opens the stores of a SQLite database that is there, wherever it is; makes nothing.
+pub async fn stores_in_file(database: &Path, key_file: &Path) -> Result<AnyStores, String> {
+    if !key_file.exists() {
+        return Err(key_is_missing(key_file, &database.display().to_string()));
+    }
+    let keys = read_sealing_keys(key_file)?;
+    let backend = Sqlite::open(database).map_err(|error| error.to_string())?;
+    open_existing(AnyBackend::Sqlite(backend), keys)
+        .await
+        .map_err(|error| format!("{}: {error}", database.display()))
+}
+
+/// Opens stores that must have been opened before: one without its own secret has lost it, and gets no other.
+async fn open_existing(backend: AnyBackend, keys: SealingKeys) -> Result<AnyStores, String> {
+    let root = backend.page(&Space::Directory, Kind::RootSecret, None, None, 1).await;
+    if root.map_err(|error| error.to_string())?.is_empty() {
+        return Err(
+            "its root secret is missing, and with it what refresh tokens and client secrets are checked by"
+                .to_owned(),
+        );
+    }
+    open(backend, keys).await
+}
+
 fn key_is_missing(key_file: &Path, database: &str) -> String {
     format!(
         "the key-encryption key {} is missing; {database} cannot be read without it: restore it from its copy",

@@ -118,13 +118,14 @@ impl Postgres {
         Ok(rows::server_version(&self.0.connections.reading).await?)
     }
 
-    /// Writes a line of the database's own history: what happened to it as a whole. `detail` is JSON.
+    /// Does to a database that was restored what must be done beside ending logins: no code of it is good any more, no
+    /// version that was handed out since is handed out again, and its history says so. `detail` is JSON.
     ///
     /// # Errors
     ///
-    /// Where the database cannot be written.
-    pub async fn note(&self, now: UnixTime, what: &str, detail: &str) -> Result<(), Unavailable> {
-        Ok(rows::note(&self.0.connections.writing, now, what, detail).await?)
+    /// Where the database cannot be written; then nothing of it happened.
+    pub async fn mark_restored(&self, now: UnixTime, detail: &str) -> Result<(), Unavailable> {
+        Ok(rows::mark_restored(&self.0.connections.writing, now, detail).await?)
     }
 
     /// The database's own history, the newest first, at most `at_most`: when, what, and JSON.

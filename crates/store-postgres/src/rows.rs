@@ -1,8 +1,9 @@
-//! Every row as it stands, for whoever looks for damage; and the database's own history (threats R9, R20).
+//! Every row as it stands, for whoever looks for damage; the database's own history (threats R9, R20).
 
 use deadpool_postgres::Pool;
 use records::{UnixTime, Version};
-use store::RawRow;
+use store::{Kind, RawRow};
+use tokio_postgres::types::ToSql;
 
 use crate::connections::{Held, in_time};
 use crate::error::Failure;
@@ -95,7 +96,10 @@ pub(crate) async fn disagreements(pool: &Pool) -> Result<Vec<String>, Failure> {
     let held = Held::from(pool).await?;
     let client = held.client()?;
     client
-        .batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0")
+        .batch_execute(
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0;
+             SET LOCAL enable_seqscan = on; SET LOCAL enable_hashjoin = on; SET LOCAL enable_mergejoin = on",
+        )
         .await?;
     let mut found = Vec::new();
     for (sql, meaning) in AGREEMENTS {
@@ -118,11 +122,20 @@ pub(crate) async fn server_version(pool: &Pool) -> Result<String, Failure> {
     Ok(version)
 }
 
-/// Writes a line of the database's own history.
-pub(crate) async fn note(pool: &Pool, now: UnixTime, what: &str, detail: &str) -> Result<(), Failure> {
-    const SQL: &str = "INSERT INTO authd.lineage (at, what, detail) VALUES ($1, $2, $3)";
+/// How far versions go on beyond what the backup knows: none that was handed out since is ever handed out again.
+const SKIPPED_VERSIONS: i64 = 1 << 32;
+
+/// Forgets codes, skips versions and writes a line of the database's own history, all or nothing.
+pub(crate) async fn mark_restored(pool: &Pool, now: UnixTime, detail: &str) -> Result<(), Failure> {
+    const SQL: &str = "
+        WITH a AS (DELETE FROM authd.ring_0 WHERE kind = $3), b AS (DELETE FROM authd.ring_1 WHERE kind = $3),
+             c AS (DELETE FROM authd.ring_2 WHERE kind = $3), d AS (DELETE FROM authd.ring_3 WHERE kind = $3),
+             e AS (UPDATE authd.counter SET value = value + $4 WHERE name = 'next_version')
+        INSERT INTO authd.lineage (at, what, detail) VALUES ($1, 'restored', $2)";
     let held = Held::from(pool).await?;
-    in_time(async { Ok(held.client()?.execute(SQL, &[&integer(now.0), &what, &detail]).await?) }).await?;
+    let code = Kind::AuthorizationCode.name();
+    let values: [&(dyn ToSql + Sync); 4] = [&integer(now.0), &detail, &code, &SKIPPED_VERSIONS];
+    in_time(async { Ok(held.client()?.execute(SQL, &values).await?) }).await?;
     held.give_back();
     Ok(())
 }

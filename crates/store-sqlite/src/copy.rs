@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::Path;
 
 use records::UnixTime;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
 use store::migration::{Contracts, plan};
 use store::{Ended, Kind};
 
@@ -35,6 +35,7 @@ pub struct Restored {
 
 /// How far versions go on beyond what the backup knows: none that was handed out since is ever handed out again.
 const SKIPPED_VERSIONS: i64 = 1 << 32;
+const SKIP_VERSIONS: &str = "UPDATE counter SET value = value + ?1 WHERE name = 'next_version'";
 
 /// Copies a database, while servers go on with it, into an empty file that is there. The copy is the database of one
 /// moment, and holds nothing that was deleted before. It is checked whole.
@@ -139,8 +140,7 @@ fn fill(target: &Connection, live: Live) -> rusqlite::Result<Ended> {
         let value: i32 = target.query_row(&format!("PRAGMA source.{pragma}"), [], |row| row.get(0))?;
         target.execute_batch(&format!("PRAGMA main.{pragma} = {value}"))?;
     }
-    target
-        .execute("UPDATE counter SET value = value + ?1 WHERE name = 'next_version'", [SKIPPED_VERSIONS])?;
+    target.execute(SKIP_VERSIONS, [SKIPPED_VERSIONS])?;
     target.execute_batch("COMMIT")?;
     Ok(ended)
 }
@@ -170,8 +170,24 @@ fn count(target: &Connection, kind: Kind) -> rusqlite::Result<u64> {
     target.query_row(SQL, [kind.name()], |row| row.get::<_, i64>(0)).map(i64::unsigned_abs)
 }
 
+/// What [`restore`] does beside ending logins, to a database that is there.
+pub(crate) fn mark_restored(
+    connection: &mut Connection,
+    now: UnixTime,
+    detail: &str,
+) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for table in ["ring_0", "ring_1", "ring_2", "ring_3"] {
+        let sql = format!("DELETE FROM {table} WHERE kind = ?1");
+        transaction.execute(&sql, [Kind::AuthorizationCode.name()])?;
+    }
+    transaction.execute(SKIP_VERSIONS, [SKIPPED_VERSIONS])?;
+    note(&transaction, now, "restored", detail)?;
+    transaction.commit()
+}
+
 /// Writes a line of the database's own history, where it has one.
-pub(crate) fn note(connection: &Connection, now: UnixTime, what: &str, detail: &str) -> rusqlite::Result<()> {
+fn note(connection: &Connection, now: UnixTime, what: &str, detail: &str) -> rusqlite::Result<()> {
     if has_lineage(connection)? {
         const SQL: &str = "INSERT INTO lineage (at, what, detail) VALUES (?1, ?2, ?3)";
         connection.execute(SQL, params![integer(now.0), what, detail])?;
@@ -202,9 +218,9 @@ fn fits(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     plan(MIGRATIONS, &begun, Contracts::Wait).map(drop).map_err(|misfit| migrate::explain(path, misfit))
 }
 
-/// Refuses a file in which SQLite finds damage.
+/// Refuses a file in which SQLite finds damage, or in which rows and their index are apart.
 fn sound(connection: &Connection, path: &Path) -> Result<(), OpenError> {
-    let found = rows::integrity(connection).map_err(|error| file::explain(path, &error))?;
+    let found = rows::disagreements(connection).map_err(|error| file::explain(path, &error))?;
     match found.first() {
         None => Ok(()),
         Some(first) => Err(OpenError::Damaged { path: path.to_owned(), why: first.replace('\n', "; ") }),

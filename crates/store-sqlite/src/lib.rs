@@ -146,16 +146,17 @@ impl Sqlite {
         self.0.readers.with(|connection| rows::list(connection, after, at_most))
     }
 
-    /// Writes a line of the database's own history: what happened to it as a whole. `detail` is JSON.
+    /// Does what a restore does beside ending logins, to a database that was restored by other means: no code of it is good
+    /// any more, no version that was handed out since is handed out again, and its history says so. `detail` is JSON.
     ///
     /// # Errors
     ///
-    /// Where the file cannot be written.
-    pub fn note(&self, now: UnixTime, what: &str, detail: &str) -> Result<(), Unavailable> {
+    /// Where the file cannot be written; then nothing of it happened.
+    pub fn mark_restored(&self, now: UnixTime, detail: &str) -> Result<(), Unavailable> {
         // Rare, and no business of the writer's.
-        let noted = file::connect(&self.0.path, Use::Checkpoint)
-            .and_then(|connection| copy::note(&connection, now, what, detail));
-        noted.map_err(|error| error::unavailable(&error))
+        let marked = file::connect(&self.0.path, Use::Checkpoint)
+            .and_then(|mut connection| copy::mark_restored(&mut connection, now, detail));
+        marked.map_err(|error| error::unavailable(&error))
     }
 
     /// The database's own history, the newest first, at most `at_most`: when, what, and JSON.

@@ -2,6 +2,7 @@
 
 mod apis;
 mod apps;
+mod backup;
 mod connections;
 mod consents;
 mod dev;
@@ -11,6 +12,7 @@ mod keys;
 mod local;
 mod migrate;
 mod output;
+mod restore;
 mod serve;
 mod tenants;
 mod token;
@@ -40,6 +42,10 @@ enum Verb {
     Init(init::Init),
     /// Change the database's schema to this version's, while servers serve
     Migrate(migrate::Migrate),
+    /// Copy the database to a file, while servers serve
+    Backup(backup::Backup),
+    /// Make a database of a backup; everybody logs in again
+    Restore(restore::Restore),
     /// Make tenants and map them to hosts
     #[command(subcommand)]
     Tenants(tenants::Tenants),
@@ -122,6 +128,8 @@ pub fn main() -> ExitCode {
             Verb::Serve(verb) => serve::run(verb).await,
             Verb::Init(verb) => init::run(&verb),
             Verb::Migrate(verb) => migrate::run(verb).await,
+            Verb::Backup(verb) => backup::run(verb).await,
+            Verb::Restore(verb) => restore::run(verb).await,
             Verb::Tenants(verb) => tenants::run(verb).await,
             Verb::Apis(verb) => apis::run(verb).await,
             Verb::Apps(verb) => apps::run(verb).await,
