@@ -101,16 +101,29 @@ async fn in_postgres(
     open(AnyBackend::Postgres(backend), keys).await.map_err(|error| format!("{address}: {error}"))
 }
 
-/// Opens the stores of a SQLite database that is there, wherever it is; makes nothing.
-pub async fn stores_in_file(database: &Path, key_file: &Path) -> Result<AnyStores, String> {
-    if !key_file.exists() {
-        return Err(key_is_missing(key_file, &database.display().to_string()));
+/// Opens a database that is there, and nothing in it yet; makes nothing.
+pub async fn backend(place: &Place) -> Result<AnyBackend, String> {
+    match place {
+        Place::Directory(directory) => {
+            let database = directory.join(DATABASE_FILE);
+            if !database.exists() {
+                return Err(format!("there is no database in {}", directory.display()));
+            }
+            Sqlite::open(&database).map(AnyBackend::Sqlite).map_err(|error| error.to_string())
+        }
+        Place::Postgres(settings) => {
+            let opened = Postgres::open(settings, IfEmpty::Refuse).await;
+            opened.map(AnyBackend::Postgres).map_err(|error| error.to_string())
+        }
     }
-    let keys = read_sealing_keys(key_file)?;
-    let backend = Sqlite::open(database).map_err(|error| error.to_string())?;
-    open_existing(AnyBackend::Sqlite(backend), keys)
-        .await
-        .map_err(|error| format!("{}: {error}", database.display()))
+}
+
+/// Opens the stores of a database that was served before; makes nothing.
+pub async fn stores_on(backend: AnyBackend, key_file: &Path) -> Result<AnyStores, String> {
+    if !key_file.exists() {
+        return Err(key_is_missing(key_file, "the database"));
+    }
+    open_existing(backend, read_sealing_keys(key_file)?).await
 }
 
 /// Opens stores that must have been opened before: one without its own secret has lost it, and gets no other.

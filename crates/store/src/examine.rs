@@ -3,9 +3,9 @@
 use std::fmt;
 
 use records::{
-    AdministrativeConsent, AuthorizationCode, Client, ClientGrant, Connection, ConsentRecord, ConsumedHandle,
-    LoginAttempts, LogoutDelivery, RefreshFamily, ResourceServer, SeenJti, Session, SigningKey, Tenant,
-    TenantId, User, UserGrant, Version,
+    AdministrativeConsent, AuthorizationCode, Client, ClientGrant, ClientId, Connection, ConsentRecord,
+    ConsumedHandle, LoginAttempts, LogoutDelivery, RefreshFamily, ResourceServer, ResourceServerId, SeenJti,
+    Session, SigningKey, Tenant, TenantId, User, UserGrant, UserId, Version,
 };
 
 use crate::seal::Sealer;
@@ -43,9 +43,21 @@ impl fmt::Debug for RawRow {
     }
 }
 
+/// How much a finding matters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// The row, or one that it must have, is damaged or lost.
+    Damage,
+    /// What it belongs to is gone, and it was not removed with it, as where a server ended between the two. Nobody gets
+    /// anything by it.
+    Leftover,
+}
+
 /// What is wrong with a row. Quotes nothing of its body.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
+    /// How much it matters.
+    pub weight: Weight,
     /// The row's space.
     pub space: String,
     /// The row's kind.
@@ -72,10 +84,11 @@ impl<B: Backend> Stores<B> {
     ///
     /// Where the storage cannot be asked. What it cannot read is a finding.
     pub async fn examine(&self, row: &RawRow) -> Result<Option<Finding>, Unavailable> {
-        let found = |why: String| {
+        let weighed = |weight: Weight, why: String| {
             let (space, kind, key) = (row.space.clone(), row.kind.clone(), row.key.clone());
-            Ok(Some(Finding { space, kind, key, why }))
+            Ok(Some(Finding { weight, space, kind, key, why }))
         };
+        let found = |why: String| weighed(Weight::Damage, why);
         let Some(kind) = KINDS.iter().find(|known| known.name == row.kind).map(|known| known.kind) else {
             return found("is of no kind that this version knows".to_owned());
         };
@@ -98,15 +111,29 @@ impl<B: Backend> Stores<B> {
             if self.links_back(&space, *other, other_key, (kind, &key)).await? {
                 continue;
             }
-            let now = self.backend().get(&space, kind, &key).await?;
-            if now.is_some_and(|now| now.version == row.version) {
-                // Once more: the row was the same before and after.
-                if !self.links_back(&space, *other, other_key, (kind, &key)).await? {
-                    return found(format!("has no {} {other_key} that leads back to it", other.name()));
-                }
+            // Once more: the row was the same before and after.
+            if self.stands(&space, kind, &key, row.version).await?
+                && !self.links_back(&space, *other, other_key, (kind, &key)).await?
+            {
+                return found(format!("has no {} {other_key} that leads back to it", other.name()));
+            }
+        }
+        for (weight, other, other_key) in &inspected.belongs_to {
+            if self.backend().get(&space, *other, other_key).await?.is_none()
+                && self.stands(&space, kind, &key, row.version).await?
+                && self.backend().get(&space, *other, other_key).await?.is_none()
+            {
+                return weighed(
+                    *weight,
+                    format!("belongs to the {} {other_key}, which is gone", other.name()),
+                );
             }
         }
         Ok(None)
+    }
+
+    async fn stands(&self, space: &Space, kind: Kind, key: &Key, at: Version) -> Result<bool, Unavailable> {
+        Ok(self.backend().get(space, kind, key).await?.is_some_and(|row| row.version == at))
     }
 
     async fn links_back(
@@ -134,13 +161,32 @@ struct Inspected {
     entries: String,
     drop_at: Option<u64>,
     linked: Vec<(Kind, Key)>,
+    belongs_to: Vec<(Weight, Kind, Key)>,
 }
 
-/// A record and the rows that are there because it is.
+/// A record and the rows that it is not without.
 trait Linked: Stored {
+    /// Those that are there because it is, and it because of them.
     fn linked(&self) -> Vec<(Kind, Key)> {
         Vec::new()
     }
+
+    /// Those that it is removed with: in the same commit, or soon after.
+    fn belongs_to(&self) -> Vec<(Weight, Kind, Key)> {
+        Vec::new()
+    }
+}
+
+fn client(weight: Weight, id: &ClientId) -> (Weight, Kind, Key) {
+    (weight, Kind::Client, Key::of(&[id.as_str()]))
+}
+
+fn resource_server(weight: Weight, id: &ResourceServerId) -> (Weight, Kind, Key) {
+    (weight, Kind::ResourceServer, Key::of(&[id.as_str()]))
+}
+
+fn user(weight: Weight, id: &UserId) -> (Weight, Kind, Key) {
+    (weight, Kind::User, Key::of(&[id.as_str()]))
 }
 
 fn inspect(sealer: &Sealer, space: &Space, kind: Kind, row: Row) -> Result<Inspected, String> {
@@ -181,7 +227,8 @@ fn one<T: Linked>(sealer: &Sealer, space: &Space, row: Row) -> Result<Inspected,
     lines.sort_unstable();
     lines.dedup();
     let drop_at = record.drop_at().map(|end| end.0);
-    Ok(Inspected { entries: lines.join("\n"), drop_at, linked: record.linked() })
+    let (linked, belongs_to) = (record.linked(), record.belongs_to());
+    Ok(Inspected { entries: lines.join("\n"), drop_at, linked, belongs_to })
 }
 
 impl Linked for Tenant {
@@ -213,6 +260,34 @@ impl Linked for ClientGrant {
         let key = grant_unique_key(&self.client, &self.resource_server, self.subject_type);
         vec![(Kind::ClientGrantUnique, key)]
     }
+
+    fn belongs_to(&self) -> Vec<(Weight, Kind, Key)> {
+        vec![client(Weight::Damage, &self.client), resource_server(Weight::Damage, &self.resource_server)]
+    }
+}
+
+impl Linked for AdministrativeConsent {
+    fn belongs_to(&self) -> Vec<(Weight, Kind, Key)> {
+        vec![client(Weight::Damage, &self.client), resource_server(Weight::Damage, &self.resource_server)]
+    }
+}
+
+impl Linked for Session {
+    fn belongs_to(&self) -> Vec<(Weight, Kind, Key)> {
+        vec![user(Weight::Leftover, &self.user)]
+    }
+}
+
+impl Linked for UserGrant {
+    fn belongs_to(&self) -> Vec<(Weight, Kind, Key)> {
+        vec![user(Weight::Leftover, &self.user), client(Weight::Leftover, &self.client)]
+    }
+}
+
+impl Linked for RefreshFamily {
+    fn belongs_to(&self) -> Vec<(Weight, Kind, Key)> {
+        vec![user(Weight::Leftover, &self.user), client(Weight::Leftover, &self.client)]
+    }
 }
 
 impl Linked for GrantOwner {
@@ -224,6 +299,10 @@ impl Linked for GrantOwner {
 impl Linked for User {
     fn linked(&self) -> Vec<(Kind, Key)> {
         self.login_names().map(|name| (Kind::UserLogin, login_key(&self.connection, &name))).collect()
+    }
+
+    fn belongs_to(&self) -> Vec<(Weight, Kind, Key)> {
+        vec![(Weight::Damage, Kind::Connection, Key::of(&[self.connection.as_str()]))]
     }
 }
 
@@ -238,12 +317,8 @@ impl Linked for Client {}
 impl Linked for SigningKey {}
 impl Linked for SeenJti {}
 impl Linked for Connection {}
-impl Linked for Session {}
-impl Linked for UserGrant {}
 impl Linked for ConsentRecord {}
-impl Linked for AdministrativeConsent {}
 impl Linked for AuthorizationCode {}
-impl Linked for RefreshFamily {}
 impl Linked for LoginAttempts {}
 impl Linked for ConsumedHandle {}
 impl Linked for LogoutDelivery {}

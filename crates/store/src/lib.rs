@@ -25,7 +25,7 @@ mod stores;
 
 pub use backend::{Backend, Becomes, CommitError, Expect, Operation, Refused, Row, Unavailable};
 pub use directory::Directory;
-pub use examine::{Finding, RawRow};
+pub use examine::{Finding, RawRow, Weight};
 pub use key::{IndexEntry, Key, Space};
 pub use kind::{KINDS, Kind, KindRow, RING_PERIOD, Retention};
 pub use live::{Ended, LIVE};

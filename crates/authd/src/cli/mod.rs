@@ -6,6 +6,7 @@ mod backup;
 mod connections;
 mod consents;
 mod dev;
+mod doctor;
 mod grants;
 mod init;
 mod keys;
@@ -46,6 +47,8 @@ enum Verb {
     Backup(backup::Backup),
     /// Make a database of a backup; everybody logs in again
     Restore(restore::Restore),
+    /// Check a database whole, while servers serve
+    Doctor(doctor::Doctor),
     /// Make tenants and map them to hosts
     #[command(subcommand)]
     Tenants(tenants::Tenants),
@@ -106,7 +109,7 @@ impl From<records::Invalid> for Failed {
 }
 
 /// A time as people and programs read it (RFC 3339).
-fn instant(time: records::UnixTime) -> String {
+pub(crate) fn instant(time: records::UnixTime) -> String {
     let seconds = i64::try_from(time.0).unwrap_or(i64::MAX);
     jiff::Timestamp::from_second(seconds).map_or_else(|_| time.0.to_string(), |time| time.to_string())
 }
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
             Verb::Migrate(verb) => migrate::run(verb).await,
             Verb::Backup(verb) => backup::run(verb).await,
             Verb::Restore(verb) => restore::run(verb).await,
+            Verb::Doctor(verb) => doctor::run(verb).await,
             Verb::Tenants(verb) => tenants::run(verb).await,
             Verb::Apis(verb) => apis::run(verb).await,
             Verb::Apps(verb) => apps::run(verb).await,

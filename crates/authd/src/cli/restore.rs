@@ -7,6 +7,7 @@ use oauth_grants::authorize::FLOW_LIFETIME;
 use records::UnixTime;
 use serde_json::json;
 use store::Ended;
+use store_sqlite::Sqlite;
 use store_sqlite::copy::{self, Live};
 
 use super::local::Local;
@@ -66,11 +67,10 @@ pub(crate) async fn run(verb: Restore) -> Result<(), Failed> {
     output::progress(&format!("restoring {} …", from.display()));
     let restored = copy::restore(from, file.path(), live, now).map_err(|error| error.to_string())?;
     // The key must be the backup's, and everything that is asked at a start must hold, before anybody sees it.
-    let stores = open::stores_in_file(file.path(), &key).await?;
-    if let AnyBackend::Sqlite(backend) = stores.backend() {
-        backend.close();
-    }
-    drop(stores);
+    let backend = Sqlite::open(file.path()).map_err(|error| error.to_string())?;
+    let opened = open::stores_on(AnyBackend::Sqlite(backend.clone()), &key).await.map(drop);
+    backend.close();
+    opened.map_err(|error| format!("{} is not restored: {error}", from.display()))?;
     check_vacant(&database)?;
     files::name(file, &database)?;
     let ended = (live == Live::End).then_some(restored.ended);
