@@ -157,7 +157,7 @@ fn report(verb: &Restore, ended: Option<Ended>, backed_up_at: Option<UnixTime>, 
         && now < end
     {
         complain(&format!(
-            "authd: warning: the backup is young. Logins and client assertions that were used up since may be used again \
+            "authd: warning: the backup is young. Logins that were completed since may be completed again \
              until {}: start servers after that where it matters",
             instant(end)
         ));
