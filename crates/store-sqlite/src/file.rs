@@ -129,3 +129,27 @@ pub(crate) fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
         _ => OpenError::Failed { path, why: error.to_string() },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_connection_is_as_durable_as_it_must_be_and_leaves_the_log_to_the_one_that_writes_it_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("authd.db");
+        secure(&path).unwrap();
+        assert!(claim(&connect(&path, Use::Write).unwrap(), &path).unwrap());
+        for purpose in [Use::Write, Use::Read, Use::Checkpoint] {
+            let connection = connect(&path, purpose).unwrap();
+            let is = |pragma: &str| {
+                connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0)).unwrap()
+            };
+            assert_eq!(is("synchronous"), 2, "FULL: {purpose:?}");
+            assert_eq!(is("wal_autocheckpoint"), 0, "{purpose:?}");
+            assert_eq!(is("query_only"), i64::from(purpose == Use::Read));
+            let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+            assert_eq!(mode, "wal", "{purpose:?}");
+        }
+    }
+}

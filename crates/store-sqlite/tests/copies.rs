@@ -1,6 +1,10 @@
 //! Backups of a database that is in use, and what a restore brings back (threats R20; docs/adr/0011).
+//!
+//! `AUTHD_GRANTS` says how many refresh families the large one has; with it the times are printed.
 #![expect(clippy::unwrap_used, reason = "a test that fails stops")]
 
+#[path = "../../store/tests/single_use/mod.rs"]
+mod single_use;
 mod version_1;
 
 use std::os::unix::fs::PermissionsExt;
@@ -335,4 +339,70 @@ fn da_03_a_database_that_others_can_read_is_not_copied() {
     let missing = back_up(&directory.path().join("none.db"), &copy, NOW).unwrap_err();
     assert!(matches!(missing, OpenError::Failed { .. }));
     assert!(!directory.path().join("none.db").exists());
+}
+
+#[tokio::test]
+async fn r20_a_restore_of_many_refresh_families_is_quick_and_whole() {
+    let count: u32 = std::env::var("AUTHD_GRANTS").map_or(10_000, |text| text.parse().unwrap());
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("authd.db");
+    let stores = single_use::stores(Sqlite::open(&path).unwrap()).await;
+    single_use::issue(&single_use::tenant(&stores), single_use::Credential::RefreshToken, 0).await;
+    stores.backend().close();
+    // A real row, so many times, each of another family and person.
+    let connection = Connection::open(&path).unwrap();
+    let made = connection.execute_batch(&format!(
+        "PRAGMA synchronous = OFF; PRAGMA cache_size = -200000; BEGIN;
+         CREATE TEMP TABLE number AS WITH RECURSIVE n (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM n WHERE n < {count} - 1)
+             SELECT printf('%032d', n) AS id, printf('%024d', n) AS person FROM n;
+         INSERT INTO record SELECT space, kind, id, version, replace(replace(body, key, id), '5f7c8ec7c33c6c004bbafe82', person),
+             replace(replace(entries, key, id), '5f7c8ec7c33c6c004bbafe82', person), drop_at
+             FROM number, record WHERE kind = 'refresh_family' AND key = printf('%032d', 0);
+         INSERT INTO entry SELECT space, kind, name, replace(value, '5f7c8ec7c33c6c004bbafe82', person), id
+             FROM number, entry WHERE kind = 'refresh_family' AND key = printf('%032d', 0);
+         COMMIT; PRAGMA wal_checkpoint(TRUNCATE);"
+    ));
+    made.unwrap();
+    drop(connection);
+    let size = std::fs::metadata(&path).unwrap().len();
+    let timed = |what: &str, work: &mut dyn FnMut()| {
+        let began = std::time::Instant::now();
+        work();
+        println!("{what}: {:.1} s", began.elapsed().as_secs_f64());
+        began.elapsed()
+    };
+    println!("{count} refresh families in {size} bytes");
+    let backup = empty(directory.path(), "backup");
+    timed("backup", &mut || back_up(&path, &backup, NOW).unwrap());
+    for (name, live) in [("kept.db", Live::Keep), ("ended.db", Live::End)] {
+        let restored = empty(directory.path(), name);
+        let took = timed(name, &mut || {
+            let outcome = restore(&backup, &restored, live, NOW).unwrap();
+            assert_eq!(outcome.ended.refresh_families, if live == Live::End { u64::from(count) } else { 0 });
+        });
+        assert!(took.as_secs() < 60, "{name} took {took:?}");
+        let left = if live == Live::Keep { i64::from(count) } else { 0 };
+        assert_eq!(number(&restored, "SELECT count(*) FROM record WHERE kind = 'refresh_family'"), left);
+        timed("check", &mut || {
+            assert_eq!(Sqlite::open(&restored).unwrap().disagreements().unwrap(), Vec::<String>::new());
+        });
+    }
+    let began = std::time::Instant::now();
+    let stores = single_use::stores(Sqlite::open(directory.path().join("kept.db")).unwrap()).await;
+    let (mut after, mut read) = (None, 0);
+    loop {
+        let rows = stores.backend().raw_rows(after.as_ref(), 500).unwrap();
+        for row in &rows {
+            // Their person was never made.
+            let finding = stores.examine(row).await.unwrap();
+            assert!(finding.is_none_or(|finding| finding.weight == store::Weight::Leftover));
+        }
+        read += rows.len();
+        after = rows.into_iter().last();
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(read, count as usize + 1, "and the root secret");
+    println!("every row examined: {:.1} s", began.elapsed().as_secs_f64());
 }

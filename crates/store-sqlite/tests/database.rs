@@ -431,3 +431,49 @@ async fn a_file_that_grew_by_what_expires_shrinks_again() {
     assert!(pages() <= empty + 300, "{} pages after {empty}", pages());
     assert!(has(&database, Kind::Client, "stays").await);
 }
+
+#[tokio::test]
+async fn a_reader_that_stands_still_delays_no_commit_and_the_log_begins_again_when_it_is_gone() {
+    const BATCH: usize = 128;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("authd.db");
+    let database = Sqlite::open(&path).unwrap();
+    let log = || std::fs::metadata(beside(&path, "-wal")).unwrap().len();
+    // Some 16 MiB at a time, all of it waiting at once.
+    let write = async |batch: usize| {
+        let operations = (0..BATCH).map(|number| {
+            let row = put(Kind::RefreshFamily, &format!("{number}"), None);
+            // Other text each time: a page that stays as it is is not written.
+            let body = format!("{{\"x\":\"{}\"}}", ["x", "y"][batch % 2].repeat(128 * 1024));
+            let becomes = Becomes::Put { body, index: Vec::new(), drop_at: None };
+            Operation { becomes, expect: Expect::Covered, ..row }
+        });
+        let space = space();
+        let mut waiting: Vec<Pin<Box<dyn Future<Output = _>>>> = Vec::new();
+        for operation in operations {
+            let mut commit: Pin<Box<dyn Future<Output = _>>> =
+                Box::pin(database.commit(&space, vec![operation]));
+            let _ = commit.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            waiting.push(commit);
+        }
+        for commit in waiting {
+            commit.await.unwrap();
+        }
+    };
+    let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM record").unwrap();
+    for batch in 0..4 {
+        write(batch).await;
+    }
+    let grown = log();
+    assert!(grown > 50 << 20, "nothing of it can be written back past the reader: {grown}");
+    drop(reader);
+    for batch in 4..12 {
+        write(batch).await;
+    }
+    let statistics = database.statistics();
+    assert!(statistics.checkpoints > 0, "{statistics:?}");
+    assert!(log() < grown + (64 << 20), "the log began again: {} after {grown}", log());
+    database.close();
+    assert!(!beside(&path, "-wal").exists());
+}
