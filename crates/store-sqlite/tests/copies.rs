@@ -366,10 +366,11 @@ async fn r20_a_restore_of_many_refresh_families_is_quick_and_whole() {
     drop(connection);
     let size = std::fs::metadata(&path).unwrap().len();
     let timed = |what: &str, work: &mut dyn FnMut()| {
-        let began = std::time::Instant::now();
+        let (began, processor) = (std::time::Instant::now(), processor_seconds());
         work();
-        println!("{what}: {:.1} s", began.elapsed().as_secs_f64());
-        began.elapsed()
+        let processor = processor_seconds() - processor;
+        println!("{what}: {:.1} s, of the processor {processor:.1} s", began.elapsed().as_secs_f64());
+        processor
     };
     println!("{count} refresh families in {size} bytes");
     let backup = empty(directory.path(), "backup");
@@ -380,14 +381,14 @@ async fn r20_a_restore_of_many_refresh_families_is_quick_and_whole() {
             let outcome = restore(&backup, &restored, live, NOW).unwrap();
             assert_eq!(outcome.ended.refresh_families, if live == Live::End { u64::from(count) } else { 0 });
         });
-        assert!(took.as_secs() < 60, "{name} took {took:?}");
+        assert!(took < 60.0, "{name} took {took} s of the processor");
         let left = if live == Live::Keep { i64::from(count) } else { 0 };
         assert_eq!(number(&restored, "SELECT count(*) FROM record WHERE kind = 'refresh_family'"), left);
         timed("check", &mut || {
             assert_eq!(Sqlite::open(&restored).unwrap().disagreements().unwrap(), Vec::<String>::new());
         });
     }
-    let began = std::time::Instant::now();
+    let began = processor_seconds();
     let stores = single_use::stores(Sqlite::open(directory.path().join("kept.db")).unwrap()).await;
     let (mut after, mut read) = (None, 0);
     loop {
@@ -404,5 +405,14 @@ async fn r20_a_restore_of_many_refresh_families_is_quick_and_whole() {
         }
     }
     assert_eq!(read, count as usize + 1, "and the root secret");
-    println!("every row examined: {:.1} s", began.elapsed().as_secs_f64());
+    println!("every row examined: {:.1} s of the processor", processor_seconds() - began);
+}
+
+/// How long this process has had a processor: other than a clock it says the same on a busy machine.
+fn processor_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks = |position: usize| fields.get(position).unwrap().parse::<f64>().unwrap();
+    // Linux shows hundredths to programs, whatever it counts in.
+    (ticks(11) + ticks(12)) / 100.0
 }
