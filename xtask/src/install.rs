@@ -148,6 +148,11 @@ fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
+/// Makes sure that PgBouncer can be started by tests, which start their own.
+pub(crate) fn pgbouncer() -> Result<(), Failure> {
+    if Path::new("/usr/sbin/pgbouncer").exists() { Ok(()) } else { debian_packages(&["pgbouncer"]) }
+}
+
 /// Makes sure that a PostgreSQL server can be started by tests, which start their own.
 pub(crate) fn postgres() -> Result<(), Failure> {
     let is_there = || {

@@ -41,6 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     }
     let mut steps = Steps::of("test");
     steps.step("PostgreSQL is at hand", install::postgres)?;
+    steps.step("PgBouncer is at hand", install::pgbouncer)?;
     for library in LIBRARIES {
         for features in library.runs {
             let name = format!("{} alone {}", library.name, features.join(" "));

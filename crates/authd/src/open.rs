@@ -88,6 +88,9 @@ async fn in_postgres(
         OpenError::Empty { .. } => format!("{error}: `authd tenants create` makes them"),
         error => error.to_string(),
     })?;
+    for warning in backend.warnings() {
+        tracing::warn!(database = settings.address(), "{warning}");
+    }
     let address = settings.address();
     if !key_file.exists() {
         // The server's own secret is the first thing that is written, sealed: whoever finds it needs the key that was.

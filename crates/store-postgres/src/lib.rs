@@ -6,16 +6,19 @@ mod committer;
 mod connections;
 mod error;
 mod group;
+mod listen;
 pub mod migrate;
 mod read;
 mod ring;
 mod rows;
 mod settings;
 mod sweep;
+mod warning;
 
 pub use error::OpenError;
 pub use migrate::IfEmpty;
 pub use settings::{CONNECTIONS, Settings};
+pub use warning::Warning;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,9 +28,11 @@ use records::UnixTime;
 use store::{Backend, CommitError, IndexEntry, Key, Kind, Operation, RawRow, Row, Space, Unavailable};
 use tokio::sync::{mpsc, oneshot};
 
+use crate::commit::Known;
 use crate::connections::Connections;
-use crate::error::closed;
+use crate::error::{Failure, closed};
 use crate::group::Commit;
+use crate::listen::Listening;
 
 /// A database on a PostgreSQL server. Clones share it; when the last one is dropped its connections end.
 ///
@@ -40,6 +45,8 @@ struct Shared {
     /// `None` once the database is closed.
     committer: Mutex<Option<mpsc::Sender<Commit>>>,
     counters: Arc<Counters>,
+    listening: Listening,
+    warnings: Vec<Warning>,
 }
 
 /// What was counted since the database was opened.
@@ -78,17 +85,31 @@ impl Postgres {
     pub async fn open(settings: &Settings, if_empty: IfEmpty) -> Result<Self, OpenError> {
         let connections = Connections::new(settings)?;
         migrate::open(&connections.writing, &settings.address(), if_empty).await?;
+        let unreachable = |failure: Failure| OpenError::Unreachable {
+            address: settings.address(),
+            why: failure.to_string(),
+        };
+        let can_notify = listen::can_notify(&connections.writing).await.map_err(unreachable)?;
+        let warnings = warning::of(&connections.writing, can_notify).await.map_err(unreachable)?;
         let (committer, waiting) = mpsc::channel(committer::WAITING);
         let counters = Arc::<Counters>::default();
         // Ends by itself: when the last sender is gone and everything that waited is done.
-        tokio::spawn(committer::run(waiting, connections.writing.clone(), Arc::clone(&counters)));
-        Ok(Self(Arc::new(Shared { connections, committer: Mutex::new(Some(committer)), counters })))
+        let writing = connections.writing.clone();
+        tokio::spawn(committer::run(waiting, writing, Known::new(can_notify), Arc::clone(&counters)));
+        let (committer, listening) = (Mutex::new(Some(committer)), Listening::new(settings));
+        Ok(Self(Arc::new(Shared { connections, committer, counters, listening, warnings })))
     }
 
     /// Takes no more. Commits that were sent before are finished, in so far as the runtime lasts.
     pub fn close(&self) {
         self.0.committer.lock().unwrap_or_else(PoisonError::into_inner).take();
         self.0.connections.reading.close();
+        self.0.listening.stop();
+    }
+
+    /// What an operator should know about the database: it works, and promises less than it could.
+    pub fn warnings(&self) -> &[Warning] {
+        &self.0.warnings
     }
 
     /// Rows as they stand, for whoever looks for damage: those after `after`, at most `at_most`. None: there are no more.
@@ -195,5 +216,9 @@ impl Backend for Postgres {
 
     async fn configuration_version(&self) -> Result<u64, Unavailable> {
         read::configuration_version(&self.0.connections.reading).await
+    }
+
+    async fn configuration_hint(&self) {
+        self.0.listening.heard().await;
     }
 }

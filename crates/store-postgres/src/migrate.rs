@@ -6,11 +6,13 @@
 //!
 //! Not built: an index on a large table wants CREATE INDEX CONCURRENTLY, which cannot stand in a transaction.
 
-use deadpool_postgres::{ClientWrapper, Pool};
+use deadpool_postgres::ClientWrapper;
 use store::migration::{At, Begun, Contracts, Migration, Misfit, Phase, Plan, Progress, Step, plan};
+use tokio_postgres::SimpleQueryMessage;
 use tokio_postgres::error::SqlState;
+use tokio_postgres::types::Type;
 
-use crate::connections::{Connections, Held, in_time};
+use crate::connections::{Connections, Held, Pool, in_time};
 use crate::error::Failure;
 use crate::{OpenError, Settings};
 
@@ -131,26 +133,30 @@ async fn transact(
     watch: &mut (dyn FnMut(At<'_>, Progress) + Send),
 ) -> Result<(u64, bool), Failure> {
     let held = Held::from(pool).await?;
-    let client = held.client()?;
+    let (client, session) = (held.client()?, held.session()?);
+    client.batch_execute(session.begin()).await?;
     // A change of a large table takes its time; a lock that it does not get soon is asked for again, for whoever comes
-    // after the one that waits for a table waits too.
-    client.batch_execute("SET statement_timeout = 0; SET lock_timeout = '3s'").await?;
-    client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+    // after the one that waits for a table waits too. Whoever watches may take time between two statements.
+    client
+        .batch_execute(
+            "SET LOCAL statement_timeout = 0; SET LOCAL idle_in_transaction_session_timeout = 0;
+             SET LOCAL lock_timeout = '3s'",
+        )
+        .await?;
     begin(client, at.number, migration).await?;
     const DONE: &str = "SELECT steps FROM authd.migration WHERE number = $1 FOR UPDATE";
-    let done: i32 = client.query_one(DONE, &[&integer(at.number)]).await?.try_get(0)?;
+    let done: i32 = client.query_typed_one(DONE, &[(&integer(at.number), Type::INT4)]).await?.try_get(0)?;
     if done >= integer(at.step) {
-        client.batch_execute("ROLLBACK").await?;
+        held.roll_back().await;
         return Ok((0, true));
     }
     let (rows, is_done) = carry_out(client, step).await?;
     if is_done {
-        const NOTE: &str = "UPDATE authd.migration SET steps = $2 WHERE number = $1";
-        client.execute(NOTE, &[&integer(at.number), &integer(at.step)]).await?;
+        note(client, at.number, at.step).await?;
     }
     watch(at, Progress::Written);
     client.batch_execute("COMMIT").await?;
-    // Not given back: it has a session's settings of its own.
+    held.give_back();
     Ok((rows, is_done))
 }
 
@@ -161,26 +167,49 @@ async fn carry_out(client: &ClientWrapper, step: &Step) -> Result<(u64, bool), F
             Ok((0, true))
         }
         Step::Slices(sql) => {
-            let rows = client.execute(*sql, &[]).await?;
+            let answers = client.simple_query(sql).await?;
+            let rows = answers.iter().map(|answer| match answer {
+                SimpleQueryMessage::CommandComplete(rows) => *rows,
+                _ => 0,
+            });
+            let rows = rows.sum();
             Ok((rows, rows == 0))
         }
     }
 }
 
-/// Notes that a migration was begun; who does so second waits for the first.
-async fn begin(client: &ClientWrapper, number: u32, migration: &Migration) -> Result<u64, Failure> {
+/// Notes that a migration was begun; who does so second waits for the first. Returns whether this one did.
+async fn begin(client: &ClientWrapper, number: u32, migration: &Migration) -> Result<bool, Failure> {
     const BEGIN: &str =
         "INSERT INTO authd.migration (number, name, checksum, needs, steps) VALUES ($1, $2, $3, $4, 0)
-        ON CONFLICT DO NOTHING";
-    let (number, needs) = (integer(number), integer(migration.needs));
-    Ok(client.execute(BEGIN, &[&number, &migration.name, &migration.checksum(), &needs]).await?)
+        ON CONFLICT DO NOTHING RETURNING number";
+    let (number, needs, checksum) = (integer(number), integer(migration.needs), migration.checksum());
+    let noted = client
+        .query_typed(
+            BEGIN,
+            &[
+                (&number, Type::INT4),
+                (&migration.name, Type::TEXT),
+                (&checksum, Type::TEXT),
+                (&needs, Type::INT4),
+            ],
+        )
+        .await?;
+    Ok(!noted.is_empty())
+}
+
+/// Notes how many steps of a migration are done.
+async fn note(client: &ClientWrapper, number: u32, steps: u32) -> Result<(), Failure> {
+    const NOTE: &str = "UPDATE authd.migration SET steps = $2 WHERE number = $1";
+    client.query_typed(NOTE, &[(&integer(number), Type::INT4), (&integer(steps), Type::INT4)]).await?;
+    Ok(())
 }
 
 /// Makes everything in an empty database, in one transaction: it is there whole or not at all.
 async fn make(pool: &Pool, known: &'static [Migration]) -> Result<(), Failure> {
     let held = Held::from(pool).await?;
     let made = in_time(async {
-        let client = held.client()?;
+        let (client, session) = (held.client()?, held.session()?);
         client
             .batch_execute(
                 "CREATE SCHEMA IF NOT EXISTS authd;
@@ -190,17 +219,16 @@ async fn make(pool: &Pool, known: &'static [Migration]) -> Result<(), Failure> {
                  )",
             )
             .await?;
-        client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED").await?;
+        client.batch_execute(session.begin()).await?;
         for (number, migration) in (1u32..).zip(known).filter(|(_, known)| known.phase == Phase::Expand) {
             // The first of these is what several that start at once exclude each other by.
-            if begin(client, number, migration).await? == 0 {
+            if !begin(client, number, migration).await? {
                 return Ok(client.batch_execute("ROLLBACK").await?);
             }
             for step in migration.steps {
                 while !carry_out(client, step).await?.1 {}
             }
-            const NOTE: &str = "UPDATE authd.migration SET steps = $2 WHERE number = $1";
-            client.execute(NOTE, &[&integer(number), &integer(migration.count())]).await?;
+            note(client, number, migration.count()).await?;
         }
         Ok(client.batch_execute("COMMIT").await?)
     })
@@ -221,11 +249,11 @@ async fn look(pool: &Pool, address: &str) -> Result<Vec<Begun>, OpenError> {
         let held = Held::from(pool).await?;
         let looked = in_time(async {
             let client = held.client()?;
-            let encoding: String = client.query_one("SHOW server_encoding", &[]).await?.try_get(0)?;
-            if !encoding.eq_ignore_ascii_case("UTF8") {
-                return Ok(Err(encoding));
-            }
-            Ok(Ok(begun(client).await?))
+            client.batch_execute(held.session()?.begin()).await?;
+            let encoding: String = client.query_typed_one("SHOW server_encoding", &[]).await?.try_get(0)?;
+            let begun = begun(client).await?;
+            client.batch_execute("COMMIT").await?;
+            Ok(if encoding.eq_ignore_ascii_case("UTF8") { Ok(begun) } else { Err(encoding) })
         })
         .await?;
         held.give_back();
@@ -247,7 +275,7 @@ async fn begun(client: &ClientWrapper) -> Result<Vec<Begun>, Failure> {
         Columns::All => "SELECT number, checksum, needs, steps FROM authd.migration",
     };
     let number = |number: i32| u32::try_from(number).unwrap_or_default();
-    let rows = client.query(sql, &[]).await?;
+    let rows = client.query_typed(sql, &[]).await?;
     rows.iter()
         .map(|row| {
             Ok(Begun {
@@ -270,7 +298,7 @@ async fn columns(client: &ClientWrapper) -> Result<Columns, Failure> {
     const SQL: &str =
         "SELECT count(*), count(*) FILTER (WHERE column_name = 'steps') FROM information_schema.columns
         WHERE table_schema = 'authd' AND table_name = 'migration'";
-    let row = client.query_one(SQL, &[]).await?;
+    let row = client.query_typed_one(SQL, &[]).await?;
     Ok(match (row.try_get(0)?, row.try_get(1)?) {
         (0i64, _) => Columns::None,
         (_, 0i64) => Columns::Few,
@@ -283,12 +311,13 @@ async fn keep_account(pool: &Pool) -> Result<(), Failure> {
     let held = Held::from(pool).await?;
     let kept = in_time(async {
         let client = held.client()?;
+        client.batch_execute(held.session()?.begin()).await?;
         if matches!(columns(client).await?, Columns::Few) {
             const ADD: &str =
                 "ALTER TABLE authd.migration ADD COLUMN IF NOT EXISTS steps INTEGER NOT NULL DEFAULT 1";
             client.batch_execute(ADD).await?;
         }
-        Ok(())
+        Ok(client.batch_execute("COMMIT").await?)
     })
     .await;
     if kept.is_ok() {

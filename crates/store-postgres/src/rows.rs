@@ -1,11 +1,10 @@
 //! Every row as it stands, for whoever looks for damage; the database's own history (threats R9, R20).
 
-use deadpool_postgres::Pool;
 use records::{UnixTime, Version};
 use store::{Kind, RawRow};
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::Type;
 
-use crate::connections::{Held, in_time};
+use crate::connections::{Held, Pool, Value, in_time};
 use crate::error::Failure;
 use crate::ring::integer;
 
@@ -36,9 +35,9 @@ pub(crate) async fn list(
     let mut found = Vec::new();
     for (table, sql) in (0u8..).zip(TABLES).skip(usize::from(first)) {
         let rows = in_time(async {
-            let client = held.client()?;
-            let statement = client.prepare_cached(sql).await?;
-            Ok(client.query(&statement, &[&space, &kind, &key, &at_most]).await?)
+            let values: [Value<'_>; 4] =
+                [(&space, Type::TEXT), (&kind, Type::TEXT), (&key, Type::TEXT), (&at_most, Type::INT8)];
+            held.session()?.alone(sql, &values).await
         })
         .await?;
         found = rows.iter().map(|row| raw(table, row)).collect::<Result<Vec<_>, _>>()?;
@@ -103,7 +102,7 @@ pub(crate) async fn disagreements(pool: &Pool) -> Result<Vec<String>, Failure> {
         .await?;
     let mut found = Vec::new();
     for (sql, meaning) in AGREEMENTS {
-        let count: i64 = client.query_one(sql, &[]).await?.try_get(0)?;
+        let count: i64 = client.query_typed_one(sql, &[]).await?.try_get(0)?;
         if count != 0 {
             found.push(format!("{count} {meaning}"));
         }
@@ -116,7 +115,7 @@ pub(crate) async fn disagreements(pool: &Pool) -> Result<Vec<String>, Failure> {
 pub(crate) async fn server_version(pool: &Pool) -> Result<String, Failure> {
     let held = Held::from(pool).await?;
     let version =
-        in_time(async { Ok(held.client()?.query_one("SHOW server_version", &[]).await?.try_get(0)?) })
+        in_time(async { Ok(held.client()?.query_typed_one("SHOW server_version", &[]).await?.try_get(0)?) })
             .await?;
     held.give_back();
     Ok(version)
@@ -134,8 +133,10 @@ pub(crate) async fn mark_restored(pool: &Pool, now: UnixTime, detail: &str) -> R
         INSERT INTO authd.lineage (at, what, detail) VALUES ($1, 'restored', $2)";
     let held = Held::from(pool).await?;
     let code = Kind::AuthorizationCode.name();
-    let values: [&(dyn ToSql + Sync); 4] = [&integer(now.0), &detail, &code, &SKIPPED_VERSIONS];
-    in_time(async { Ok(held.client()?.execute(SQL, &values).await?) }).await?;
+    let at = integer(now.0);
+    let values: [Value<'_>; 4] =
+        [(&at, Type::INT8), (&detail, Type::TEXT), (&code, Type::TEXT), (&SKIPPED_VERSIONS, Type::INT8)];
+    in_time(async { held.session()?.alone(SQL, &values).await }).await?;
     held.give_back();
     Ok(())
 }
@@ -145,7 +146,7 @@ pub(crate) async fn lineage(pool: &Pool, at_most: usize) -> Result<Vec<(UnixTime
     const SQL: &str = "SELECT at, what, detail FROM authd.lineage ORDER BY number DESC LIMIT $1";
     let at_most = i64::try_from(at_most).unwrap_or(i64::MAX);
     let held = Held::from(pool).await?;
-    let rows = in_time(async { Ok(held.client()?.query(SQL, &[&at_most]).await?) }).await?;
+    let rows = in_time(async { held.session()?.alone(SQL, &[(&at_most, Type::INT8)]).await }).await?;
     held.give_back();
     rows.iter()
         .map(|row| Ok((UnixTime(row.try_get::<_, i64>(0)?.unsigned_abs()), row.try_get(1)?, row.try_get(2)?)))

@@ -114,7 +114,8 @@ impl<B: Backend> Stores<B> {
     }
 
     /// Asks the backend whether configuration was written, and if so forgets what is cached. Call it from a timer:
-    /// its period is how long another process's changes may stay unseen. Returns whether anything was forgotten.
+    /// its period is how long another process's changes may stay unseen. Call it also when [`Stores::refresh_hint`] comes.
+    /// Returns whether anything was forgotten.
     ///
     /// # Errors
     ///
@@ -122,6 +123,12 @@ impl<B: Backend> Stores<B> {
     pub async fn refresh(&self) -> Result<bool, Unavailable> {
         let version = self.shared.backend.configuration_version().await?;
         Ok(self.shared.cache.refresh(version))
+    }
+
+    /// Waits until a [`Stores::refresh`] may find something, as [`Backend::configuration_hint`]. It may never come: the
+    /// timer is what is relied on.
+    pub async fn refresh_hint(&self) {
+        self.shared.backend.configuration_hint().await;
     }
 
     /// A number that changes whenever configuration was written, as [`Backend::configuration_version`].
