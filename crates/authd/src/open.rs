@@ -62,6 +62,13 @@ async fn in_directory(
             directory.display()
         ));
     }
+    // One that we made has a header from its first moment on; what is here was cut off (threat R9).
+    if if_missing == IfMissing::Refuse && std::fs::metadata(&database).is_ok_and(|file| file.len() == 0) {
+        return Err(format!(
+            "{} is empty: restore it from a backup, or remove it and make another one (`authd tenants create`)",
+            database.display()
+        ));
+    }
     make_directory(directory)?;
     if !key_file.exists() {
         if exists {
@@ -250,6 +257,21 @@ mod tests {
             stores(&place, &missing.join("key"), IfMissing::Refuse, &SystemMoments).await.err().unwrap();
         assert!(error.contains("authd init"), "{error}");
         assert!(!missing.exists());
+    }
+
+    #[tokio::test]
+    async fn r9_an_empty_file_is_not_taken_for_a_database_that_has_no_tenants_yet() {
+        let directory = tempfile::tempdir().unwrap();
+        let key_file = directory.path().join(SEALING_KEY_FILE);
+        let place = Place::Directory(directory.path().to_owned());
+        drop(stores(&place, &key_file, IfMissing::Make, &SystemMoments).await.unwrap());
+        let database = directory.path().join(DATABASE_FILE);
+        std::fs::write(&database, "").unwrap();
+        let error = stores(&place, &key_file, IfMissing::Refuse, &SystemMoments).await.err().unwrap();
+        assert!(error.contains("is empty: restore it from a backup"), "{error}");
+        assert_eq!(std::fs::metadata(&database).unwrap().len(), 0, "it is left as it is");
+        // Who makes one may find what was begun before.
+        assert!(stores(&place, &key_file, IfMissing::Make, &SystemMoments).await.is_ok());
     }
 
     #[test]
