@@ -111,6 +111,43 @@ async fn in_postgres(
     open(AnyBackend::Postgres(backend), keys).await.map_err(|error| format!("{address}: {error}"))
 }
 
+/// Opens a database that is there, and nothing in it yet; makes nothing.
+pub async fn backend(place: &Place) -> Result<AnyBackend, String> {
+    match place {
+        Place::Directory(directory) => {
+            let database = directory.join(DATABASE_FILE);
+            if !database.exists() {
+                return Err(format!("there is no database in {}", directory.display()));
+            }
+            Sqlite::open(&database).map(AnyBackend::Sqlite).map_err(|error| error.to_string())
+        }
+        Place::Postgres(settings) => {
+            let opened = Postgres::open(settings, IfEmpty::Refuse).await;
+            opened.map(AnyBackend::Postgres).map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// Opens the stores of a database that was served before; makes nothing.
+pub async fn stores_on(backend: AnyBackend, key_file: &Path) -> Result<AnyStores, String> {
+    if !key_file.exists() {
+        return Err(key_is_missing(key_file, "the database"));
+    }
+    open_existing(backend, read_sealing_keys(key_file)?).await
+}
+
+/// Opens stores that must have been opened before: one without its own secret has lost it, and gets no other.
+async fn open_existing(backend: AnyBackend, keys: SealingKeys) -> Result<AnyStores, String> {
+    let root = backend.page(&Space::Directory, Kind::RootSecret, None, None, 1).await;
+    if root.map_err(|error| error.to_string())?.is_empty() {
+        return Err(
+            "its root secret is missing, and with it what refresh tokens and client secrets are checked by"
+                .to_owned(),
+        );
+    }
+    open(backend, keys).await
+}
+
 fn key_is_missing(key_file: &Path, database: &str) -> String {
     format!(
         "the key-encryption key {} is missing; {database} cannot be read without it: restore it from its copy",

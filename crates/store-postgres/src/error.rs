@@ -30,6 +30,13 @@ pub enum OpenError {
         /// Host, port and name of the database.
         address: String,
     },
+    /// The database lacks what this version adds to its schema.
+    Older {
+        /// Host, port and name of the database.
+        address: String,
+        /// The first migration that is not done.
+        number: u32,
+    },
     /// The database was changed by a newer version of authd in a way that this one cannot work with.
     Newer {
         /// Host, port and name of the database.
@@ -69,6 +76,10 @@ impl fmt::Display for OpenError {
             Self::Empty { address } => {
                 write!(f, "the PostgreSQL database {address} has no tables of authd's")
             }
+            Self::Older { address, number } => write!(
+                f,
+                "the PostgreSQL database {address} lacks what this version adds to it (schema {number}): run `authd migrate`, servers of the version before may go on meanwhile"
+            ),
             Self::Newer { address, needs, known } => write!(
                 f,
                 "the PostgreSQL database {address} was changed by a newer version of authd: it needs schema {needs}, this version knows {known}"

@@ -41,7 +41,7 @@ async fn servers_that_start_at_once_make_the_tables_once() {
             start.await.unwrap().unwrap();
         }
         let sql = "SELECT count(*), (SELECT count(*) FROM authd.counter), (SELECT count(*) FROM authd.stripe) FROM authd.migration";
-        assert_eq!(server.sql(name_of(&address), sql), "1|2|16384");
+        assert_eq!(server.sql(name_of(&address), sql), "2|2|16384");
     }
 }
 
@@ -57,17 +57,17 @@ async fn databases_that_this_version_cannot_work_with_are_refused_in_words() {
     drop(open(&address).await.unwrap());
 
     // A newer version expanded: this one works on.
-    server.sql(name, "INSERT INTO authd.migration VALUES (2, 'wider', 'x', 1)");
+    server.sql(name, "INSERT INTO authd.migration VALUES (77, 'wider', 'x', 1)");
     drop(open(&address).await.unwrap());
     // It contracted: this one would not know what it does.
-    server.sql(name, "INSERT INTO authd.migration VALUES (3, 'narrower', 'x', 2)");
+    server.sql(name, "INSERT INTO authd.migration VALUES (78, 'narrower', 'x', 77)");
     let newer = open(&address).await.unwrap_err();
-    assert!(matches!(newer, OpenError::Newer { needs: 2, known: 1, .. }), "{newer:?}");
+    assert!(matches!(newer, OpenError::Newer { needs: 77, known: 2, .. }), "{newer:?}");
     assert!(newer.to_string().contains("newer version of authd"), "{newer}");
 
     server.sql(
         name,
-        "DELETE FROM authd.migration WHERE number > 1; UPDATE authd.migration SET checksum = 'edited'",
+        "DELETE FROM authd.migration WHERE number > 2; UPDATE authd.migration SET checksum = 'edited' WHERE number = 1",
     );
     let other = open(&address).await.unwrap_err();
     assert!(matches!(other, OpenError::OtherMigration { number: 1, .. }), "{other:?}");

@@ -288,8 +288,8 @@ mod tests {
         let path = directory.path().join("authd.db");
         file::secure(&path).unwrap();
         let mut connection = file::connect(&path, Use::Write).unwrap();
-        file::claim(&connection, &path).unwrap();
-        migrate::migrate(&mut connection, &path).unwrap();
+        let is_empty = file::claim(&connection, &path).unwrap();
+        migrate::begun_or_made(&mut connection, &path, is_empty, migrate::MIGRATIONS).unwrap();
         let counters = Arc::<Counters>::default();
         let mut writer =
             Writer::new(connection, Arc::default(), Arc::default(), Arc::clone(&counters)).unwrap();

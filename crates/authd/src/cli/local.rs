@@ -9,7 +9,7 @@ use super::Failed;
 use crate::administration::tenants;
 use crate::backend::{AnyStore, AnyStores};
 use crate::moment::SystemMoments;
-use crate::open::{self, IfMissing, Place, SEALING_KEY_FILE};
+use crate::open::{self, DATABASE_FILE, IfMissing, Place, SEALING_KEY_FILE};
 use crate::settings::Settings;
 
 /// Where the records are.
@@ -49,18 +49,23 @@ pub(crate) const DATA: &str = "authd-data";
 impl Local {
     /// Opens the stores; a database that does not exist is not made, unless asked for.
     pub(crate) async fn open(&self, if_missing: IfMissing) -> Result<AnyStores, Failed> {
-        let (place, key_file) = match &self.config {
+        let (place, key) = self.places()?;
+        Ok(open::stores(&place, &key, if_missing, &SystemMoments).await?)
+    }
+
+    /// Where the records are, and the key-encryption keys.
+    pub(crate) fn places(&self) -> Result<(Place, PathBuf), Failed> {
+        match &self.config {
             Some(config) => {
                 let settings = Settings::load(config)?;
-                (settings.store.place()?, settings.key_file())
+                Ok((settings.store.place()?, settings.key_file()))
             }
             None => {
                 let directory = self.data.clone().unwrap_or_else(|| PathBuf::from(DATA));
-                let key_file = directory.join(SEALING_KEY_FILE);
-                (Place::Directory(directory), key_file)
+                let key = directory.join(SEALING_KEY_FILE);
+                Ok((Place::Directory(directory), key))
             }
-        };
-        Ok(open::stores(&place, &key_file, if_missing, &SystemMoments).await?)
+        }
     }
 }
 
@@ -95,6 +100,15 @@ impl LocalTenant {
         let settings = tenant.record.settings.clone();
         Ok((stores, id, settings))
     }
+}
+
+/// The database's file in a data directory; it must be there.
+pub(crate) fn database_in(directory: &Path) -> Result<PathBuf, Failed> {
+    let path = directory.join(DATABASE_FILE);
+    if !path.exists() {
+        return Err(Failed::Failed(format!("there is no database in {}", directory.display())));
+    }
+    Ok(path)
 }
 
 /// A secret from a file, without its line end. Not from an argument: those can be seen by every user of the machine.
