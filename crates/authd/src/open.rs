@@ -62,12 +62,8 @@ async fn in_directory(
             directory.display()
         ));
     }
-    // One that we made has a header from its first moment on; what is here was cut off (threat R9).
-    if if_missing == IfMissing::Refuse && std::fs::metadata(&database).is_ok_and(|file| file.len() == 0) {
-        return Err(format!(
-            "{} is empty: restore it from a backup, or remove it and make another one (`authd tenants create`)",
-            database.display()
-        ));
+    if if_missing == IfMissing::Refuse {
+        refuse_empty(&database)?;
     }
     make_directory(directory)?;
     if !key_file.exists() {
@@ -111,14 +107,32 @@ async fn in_postgres(
     open(AnyBackend::Postgres(backend), keys).await.map_err(|error| format!("{address}: {error}"))
 }
 
+/// The file of a directory's database, which must be there.
+pub fn database_in(directory: &Path) -> Result<PathBuf, String> {
+    let database = directory.join(DATABASE_FILE);
+    if !database.exists() {
+        return Err(format!("there is no database in {}", directory.display()));
+    }
+    refuse_empty(&database)?;
+    Ok(database)
+}
+
+/// One that we made has a header from its first moment on; what is here was cut off (threat R9).
+fn refuse_empty(database: &Path) -> Result<(), String> {
+    if std::fs::metadata(database).is_ok_and(|file| file.len() == 0) {
+        return Err(format!(
+            "{} is empty: restore it from a backup, or remove it and make another one (`authd tenants create`)",
+            database.display()
+        ));
+    }
+    Ok(())
+}
+
 /// Opens a database that is there, and nothing in it yet; makes nothing.
 pub async fn backend(place: &Place) -> Result<AnyBackend, String> {
     match place {
         Place::Directory(directory) => {
-            let database = directory.join(DATABASE_FILE);
-            if !database.exists() {
-                return Err(format!("there is no database in {}", directory.display()));
-            }
+            let database = database_in(directory)?;
             Sqlite::open(&database).map(AnyBackend::Sqlite).map_err(|error| error.to_string())
         }
         Place::Postgres(settings) => {

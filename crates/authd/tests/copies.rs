@@ -288,6 +288,9 @@ fn r09_the_doctor_finds_what_a_start_does_not_look_for() {
     assert!(told.contains("FAILED"), "{told}");
     let (code, told) = doctor("missing", &|path| std::fs::remove_file(path).unwrap());
     assert!(code == Some(1) && told.contains("there is no database"), "{told}");
+    let (code, told) = doctor("empty", &|path| std::fs::write(path, "").unwrap());
+    assert!(code == Some(1) && told.contains("is empty: restore it from a backup"), "{told}");
+    assert_eq!(std::fs::metadata(directory.path().join("empty/authd.db")).unwrap().len(), 0, "left as it is");
     let (code, told) = doctor("open", &|path| {
         std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o644)).unwrap();
     });

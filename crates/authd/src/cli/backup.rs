@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use clap::Args;
 use serde_json::json;
 
-use super::local::{self, Local};
+use super::local::Local;
 use super::{Failed, instant, output};
 use crate::files;
 use crate::moment::{Moments, SystemMoments};
-use crate::open::Place;
+use crate::open::{self, Place};
 
 #[derive(Debug, Args)]
 pub(crate) struct Backup {
@@ -35,7 +35,7 @@ pub(crate) async fn run(verb: Backup) -> Result<(), Failed> {
             )));
         }
     };
-    let database = local::database_in(directory)?;
+    let database = open::database_in(directory)?;
     if verb.to.exists() {
         return Err(Failed::Failed(format!("{} exists: it is left as it is", verb.to.display())));
     }

@@ -9,7 +9,7 @@ use super::Failed;
 use crate::administration::tenants;
 use crate::backend::{AnyStore, AnyStores};
 use crate::moment::SystemMoments;
-use crate::open::{self, DATABASE_FILE, IfMissing, Place, SEALING_KEY_FILE};
+use crate::open::{self, IfMissing, Place, SEALING_KEY_FILE};
 use crate::settings::Settings;
 
 /// Where the records are.
@@ -100,15 +100,6 @@ impl LocalTenant {
         let settings = tenant.record.settings.clone();
         Ok((stores, id, settings))
     }
-}
-
-/// The database's file in a data directory; it must be there.
-pub(crate) fn database_in(directory: &Path) -> Result<PathBuf, Failed> {
-    let path = directory.join(DATABASE_FILE);
-    if !path.exists() {
-        return Err(Failed::Failed(format!("there is no database in {}", directory.display())));
-    }
-    Ok(path)
 }
 
 /// A secret from a file, without its line end. Not from an argument: those can be seen by every user of the machine.

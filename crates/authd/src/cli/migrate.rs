@@ -6,7 +6,7 @@ use store::migration::{At, Contracts, Pending, Plan, Progress};
 
 use super::local::Local;
 use super::{Failed, output};
-use crate::open::{DATABASE_FILE, Place};
+use crate::open::{self, DATABASE_FILE, Place};
 
 #[derive(Debug, Args)]
 pub(crate) struct Migrate {
@@ -56,7 +56,7 @@ pub(crate) async fn run(verb: Migrate) -> Result<(), Failed> {
 async fn plan(place: &Place, contracts: Contracts) -> Result<Plan, Failed> {
     match place {
         Place::Directory(directory) => {
-            let path = super::local::database_in(directory)?;
+            let path = open::database_in(directory)?;
             let plan = store_sqlite::migrate::pending(&path, store_sqlite::migrate::MIGRATIONS, contracts);
             Ok(plan.map_err(|error| error.to_string())?)
         }
@@ -87,7 +87,7 @@ async fn carry_out(place: &Place, contracts: Contracts) -> Result<(), Failed> {
     };
     match place {
         Place::Directory(directory) => {
-            let path = super::local::database_in(directory)?;
+            let path = open::database_in(directory)?;
             let known = store_sqlite::migrate::MIGRATIONS;
             store_sqlite::migrate::run(&path, known, contracts, &mut watch)
                 .map_err(|error| error.to_string())?;

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test that fails stops")]
 
 use std::fs;
+use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -44,7 +45,8 @@ impl Pooler {
         });
         let pooler = Self { directory, process };
         for _ in 0..600 {
-            if pooler.directory.join(".s.PGSQL.6432").exists() {
+            // The socket is there before it is listened to.
+            if UnixStream::connect(pooler.directory.join(".s.PGSQL.6432")).is_ok() {
                 return pooler;
             }
             // Not a wait for something that may happen: the socket says that it is ready.
