@@ -17,6 +17,9 @@ struct Program {
 const PYTHON: Program = Program { name: "python3", probe: "--version", package: "python3" };
 const NODE: Program = Program { name: "node", probe: "--version", package: "nodejs" };
 const CURL: Program = Program { name: "curl", probe: "--version", package: "curl" };
+const STRACE: Program = Program { name: "strace", probe: "--version", package: "strace" };
+const BTRFS: Program = Program { name: "mkfs.btrfs", probe: "--version", package: "btrfs-progs" };
+const EXT4: Program = Program { name: "mkfs.ext4", probe: "-V", package: "e2fsprogs" };
 const NPM: Program = Program { name: "npm", probe: "--version", package: "npm" };
 
 /// The names under which a Chromium is installed, the package of Debian's first.
@@ -148,6 +151,11 @@ fn on_path(name: &str) -> Option<PathBuf> {
     std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file())
 }
 
+/// Makes sure that PgBouncer can be started by tests, which start their own.
+pub(crate) fn pgbouncer() -> Result<(), Failure> {
+    if Path::new("/usr/sbin/pgbouncer").exists() { Ok(()) } else { debian_packages(&["pgbouncer"]) }
+}
+
 /// Makes sure that a PostgreSQL server can be started by tests, which start their own.
 pub(crate) fn postgres() -> Result<(), Failure> {
     let is_there = || {
@@ -166,6 +174,11 @@ pub(crate) fn postgres() -> Result<(), Failure> {
         let _ = std::fs::write(configuration, format!("{said}\ncreate_main_cluster = false\n"));
     }
     debian_packages(&["postgresql"])
+}
+
+/// Makes sure that what crashes are made with can be run: faults, disks in files, and SQLite's own check of a database.
+pub(crate) fn crash_tools() -> Result<(), Failure> {
+    programs(&[&STRACE, &PYTHON, &BTRFS, &EXT4])
 }
 
 /// Makes sure that `curl` can be run.

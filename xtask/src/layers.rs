@@ -117,6 +117,7 @@ const ROOMS: &[Room] = &[
             "records",
             "resource-server",
             "store",
+            "store-postgres",
             "store-sqlite",
         ],
         foreign: &[

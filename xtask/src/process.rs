@@ -12,8 +12,6 @@ use std::time::{Duration, Instant};
 pub(crate) enum Failure {
     /// The task was called wrongly.
     Usage(String),
-    /// The task is planned, and its place is kept.
-    NotBuilt,
     /// A check failed or a command did not succeed.
     Failed(String),
 }
@@ -22,7 +20,6 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Usage(why) | Self::Failed(why) => f.write_str(why),
-            Self::NotBuilt => f.write_str("not built yet"),
         }
     }
 }
@@ -175,6 +172,11 @@ impl Running {
 
     /// Waits for a program that is about to end, and returns how it ended.
     pub(crate) fn ended(mut self, patience: Duration) -> Result<ExitStatus, Failure> {
+        self.wait_for_end(patience)
+    }
+
+    /// The same, of a program that its owner keeps.
+    pub(crate) fn wait_for_end(&mut self, patience: Duration) -> Result<ExitStatus, Failure> {
         let asked = Instant::now();
         loop {
             match self.child.try_wait() {
@@ -188,8 +190,23 @@ impl Running {
         }
     }
 
+    /// The process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Whether it has ended by itself.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Kills the server at once (SIGKILL).
     pub(crate) fn kill(mut self) -> Result<(), Failure> {
+        self.kill_now()
+    }
+
+    /// The same, of a server that its owner keeps.
+    pub(crate) fn kill_now(&mut self) -> Result<(), Failure> {
         match self.child.kill().and_then(|()| self.child.wait()) {
             Ok(_) => Ok(()),
             Err(error) => failed(format!("{}: {error}", self.name)),

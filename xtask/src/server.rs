@@ -31,6 +31,16 @@ impl Authd {
         let mut command = Command::new(binary);
         command.args(["dev", "--json", "--data"]).arg(data);
         command.args(["--http-port", &ports.0.to_string(), "--https-port", &ports.1.to_string()]);
+        Self::from_command(binary, data, command, log)
+    }
+
+    /// Runs this command of `authd dev`, which works on that data folder, and waits for its line.
+    pub(crate) fn from_command(
+        binary: &Path,
+        data: &Path,
+        mut command: Command,
+        log: &Path,
+    ) -> Result<Self, Failure> {
         let mut running = Running::start("authd", &mut command, log)?;
         let line = running.line(Duration::from_secs(120))?;
         let said = match serde_json::from_str(&line) {

@@ -28,6 +28,12 @@ impl Suite {
         self.ended(name, outcome);
     }
 
+    /// Keeps a remark for the end, such as a case that could not run.
+    pub(crate) fn note(&mut self, text: String) {
+        println!("note: {text}");
+        self.notes.push(text);
+    }
+
     fn ended(&mut self, name: &str, outcome: Result<(), Failure>) {
         match outcome {
             Ok(()) => {

@@ -2,7 +2,7 @@
 
 use crate::process::{Failure, cargo, run as command};
 use crate::steps::Steps;
-use crate::{browser, clients, demo, install};
+use crate::{browser, clients, crash, demo, install};
 
 /// A library, tested alone: what it imports must be enough for it.
 struct Library {
@@ -41,6 +41,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     }
     let mut steps = Steps::of("test");
     steps.step("PostgreSQL is at hand", install::postgres)?;
+    steps.step("PgBouncer is at hand", install::pgbouncer)?;
     for library in LIBRARIES {
         for features in library.runs {
             let name = format!("{} alone {}", library.name, features.join(" "));
@@ -59,6 +60,7 @@ pub(crate) fn run(arguments: &[String]) -> Result<(), Failure> {
     let smoke = ["--smoke".to_owned()];
     steps.step("other people's clients", || clients::run(&smoke))?;
     steps.step("pages in a browser", || browser::run(&smoke))?;
+    steps.step("crashes of every kind", || crash::run(&smoke))?;
     steps.step("demo", || demo::run(&[]))?;
     // The summary comes first, so that cargo's closing lines end the output.
     println!("{}\n\n=== test: the whole server's tests", steps.summary());

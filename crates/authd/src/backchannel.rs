@@ -36,12 +36,14 @@ const WAITS: [Lifetime; 8] = [
     Lifetime(3600),
     Lifetime(7200),
 ];
-/// How many rows of a tenant are read at a time.
-const SLICE: usize = 64;
-/// How many slices a tenant gets before it is the next one's turn.
-const SLICES: usize = 8;
-/// How many applications are told at a time.
-const AT_ONCE: usize = 16;
+/// How many of a tenant's applications are told at a time, and so how many of its rows are read.
+const SLICE: usize = 16;
+/// How many slices a tenant gets before it is looked again who has something due.
+const SLICES: usize = 32;
+/// For how long a tenant gets further slices: where nobody answers, the others' next logouts must not wait for all of it.
+const TURN: Lifetime = Lifetime(5);
+/// How many tenants have their turn at a time. A name server that does not answer keeps a thread for longer than a try.
+const AT_ONCE: usize = 4;
 /// How many tenants are read at a time.
 const TENANTS: usize = 100;
 
@@ -138,9 +140,7 @@ impl Backchannel {
                 known.retain(|_, at| *at > now);
                 due
             };
-            for tenant in due {
-                self.deliver_of(app, guarded, &tenant).await;
-            }
+            self.deliver_of_all(app, guarded, due).await;
             return Ok(());
         }
         let mut after = None;
@@ -148,10 +148,15 @@ impl Backchannel {
             let page = app.stores().directory().tenants(after.as_ref(), TENANTS).await?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.record.id.clone());
-            for tenant in page {
-                self.deliver_of(app, guarded, &tenant.record.id).await;
-            }
+            let page = page.into_iter().map(|tenant| tenant.record.id).collect();
+            self.deliver_of_all(app, guarded, page).await;
         }
+    }
+
+    /// One tenant's applications that do not answer hold up nobody else's.
+    async fn deliver_of_all(&self, app: &App, guarded: &Guarded, tenants: Vec<TenantId>) {
+        let turn = |tenant: TenantId| async move { self.deliver_of(app, guarded, &tenant).await };
+        stream::iter(tenants).for_each_concurrent(AT_ONCE, turn).await;
     }
 
     async fn deliver_of(&self, app: &App, guarded: &Guarded, tenant: &TenantId) {
@@ -174,8 +179,12 @@ async fn deliver_tenant(
     tenant: &TenantId,
 ) -> Result<Option<UnixTime>, Failure> {
     let store = &app.stores().tenant(tenant);
+    let ends = app.moments().draw().now.after(TURN);
     for _ in 0..SLICES {
         let now = app.moments().draw().now;
+        if now >= ends {
+            break;
+        }
         let mut due = store.logout_deliveries(SLICE).await?;
         let next = due.first().map(|delivery| delivery.record.next_at);
         due.retain(|delivery| delivery.record.next_at <= now);
@@ -183,7 +192,7 @@ async fn deliver_tenant(
             return Ok(next);
         }
         let tries = due.into_iter().map(|delivery| deliver(app, guarded, tenant, store, delivery));
-        let outcomes: Vec<_> = stream::iter(tries).buffer_unordered(AT_ONCE).collect().await;
+        let outcomes: Vec<_> = stream::iter(tries).buffer_unordered(SLICE).collect().await;
         outcomes.into_iter().collect::<Result<(), _>>()?;
     }
     Ok(Some(app.moments().draw().now))

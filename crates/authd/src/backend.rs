@@ -71,4 +71,12 @@ impl Backend for AnyBackend {
             Self::Postgres(backend) => backend.configuration_version().await,
         }
     }
+
+    async fn configuration_hint(&self) {
+        match self {
+            Self::Memory(backend) => backend.configuration_hint().await,
+            Self::Sqlite(backend) => backend.configuration_hint().await,
+            Self::Postgres(backend) => backend.configuration_hint().await,
+        }
+    }
 }

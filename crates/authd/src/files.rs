@@ -44,6 +44,25 @@ fn written(path: &Path, bytes: &[u8]) -> Result<NamedTempFile, String> {
     Ok(file)
 }
 
+/// An empty file of this user's alone beside the one that it is to become, so that taking its name is one step.
+pub fn beside(path: &Path) -> Result<NamedTempFile, String> {
+    tempfile::Builder::new()
+        .prefix(".authd-")
+        .tempfile_in(directory_of(path))
+        .map_err(|error| cannot_write(path, &error))
+}
+
+/// Gives a file that was written and synced its name; one that has the name already is left as it is.
+pub fn name(file: NamedTempFile, path: &Path) -> Result<(), String> {
+    match file.persist_noclobber(path) {
+        Ok(_) => sync_directory(path),
+        Err(refused) if refused.error.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(format!("{} exists: it is left as it is", path.display()))
+        }
+        Err(refused) => Err(cannot_write(path, &refused)),
+    }
+}
+
 fn sync_directory(path: &Path) -> Result<(), String> {
     File::open(directory_of(path))
         .and_then(|directory| directory.sync_all())

@@ -8,6 +8,7 @@ pub mod backchannel;
 pub mod backend;
 pub mod cli;
 pub mod dev;
+pub mod doctor;
 pub mod endpoints;
 pub mod failure;
 pub mod files;

@@ -52,7 +52,7 @@ pub async fn stores(
     if_missing: IfMissing,
     moments: &dyn Moments,
 ) -> Result<AnyStores, String> {
-    let (backend, sealer) = backend(place, key, if_missing, moments).await?;
+    let (backend, sealer) = opened(place, key, if_missing, moments).await?;
     Stores::open(backend, sealer).await.map_err(|error| match error {
         store::OpenError::MissingSealingKey { .. } => format!(
             "{}: {error} (`authd sealing reseal`). `authd sealing status` counts them, `authd sealing forget` gives a \
@@ -70,12 +70,12 @@ pub async fn stores_without_some_keys(
     key: &KeySource,
     moments: &dyn Moments,
 ) -> Result<AnyStores, String> {
-    let (backend, sealer) = backend(place, key, IfMissing::Refuse, moments).await?;
+    let (backend, sealer) = opened(place, key, IfMissing::Refuse, moments).await?;
     let stores = Stores::open_without_some_keys(backend, sealer).await;
     stores.map_err(|error| format!("{}: {error}", place.name()))
 }
 
-async fn backend(
+async fn opened(
     place: &Place,
     key: &KeySource,
     if_missing: IfMissing,
@@ -100,6 +100,9 @@ fn in_directory(
             "there is no database in {}: `authd init` makes one, `authd dev` a development tenant",
             directory.display()
         ));
+    }
+    if if_missing == IfMissing::Refuse {
+        refuse_empty(&database)?;
     }
     make_directory(directory)?;
     if let Some(key_file) = key.file().filter(|file| !file.exists()) {
@@ -127,6 +130,9 @@ async fn in_postgres(
         OpenError::Empty { .. } => format!("{error}: `authd tenants create` makes them"),
         error => error.to_string(),
     })?;
+    for warning in backend.warnings() {
+        tracing::warn!(database = settings.address(), "{warning}");
+    }
     if let Some(key_file) = key.file().filter(|file| !file.exists()) {
         // The server's own secret is the first thing that is written, sealed: whoever finds it needs the key that was.
         let found = backend.page(&Space::Directory, Kind::RootSecret, None, None, 1).await;
@@ -137,6 +143,66 @@ async fn in_postgres(
     }
     let sealer = key.sealer()?;
     Ok((AnyBackend::Postgres(backend), sealer))
+}
+
+/// The file of a directory's database, which must be there.
+pub fn database_in(directory: &Path) -> Result<PathBuf, String> {
+    let database = directory.join(DATABASE_FILE);
+    if !database.exists() {
+        return Err(format!("there is no database in {}", directory.display()));
+    }
+    refuse_empty(&database)?;
+    Ok(database)
+}
+
+/// One that we made has a header from its first moment on; what is here was cut off (threat R9).
+fn refuse_empty(database: &Path) -> Result<(), String> {
+    if std::fs::metadata(database).is_ok_and(|file| file.len() == 0) {
+        return Err(format!(
+            "{} is empty: restore it from a backup, or remove it and make another one (`authd tenants create`)",
+            database.display()
+        ));
+    }
+    Ok(())
+}
+
+/// Opens a database that is there, and nothing in it yet; makes nothing.
+pub async fn backend(place: &Place) -> Result<AnyBackend, String> {
+    match place {
+        Place::Directory(directory) => {
+            let database = database_in(directory)?;
+            Sqlite::open(&database).map(AnyBackend::Sqlite).map_err(|error| error.to_string())
+        }
+        Place::Postgres(settings) => {
+            let opened = Postgres::open(settings, IfEmpty::Refuse).await;
+            opened.map(AnyBackend::Postgres).map_err(|error| error.to_string())
+        }
+    }
+}
+
+/// Opens the stores of a database that was served before; makes nothing. One without its own secret has lost it, and gets
+/// no other.
+pub async fn stores_on(backend: AnyBackend, key: &KeySource) -> Result<AnyStores, String> {
+    if let Some(key_file) = key.file().filter(|file| !file.exists()) {
+        return Err(key_is_missing(key_file, "the database"));
+    }
+    let sealer = key.sealer()?;
+    let root = backend.page(&Space::Directory, Kind::RootSecret, None, None, 1).await;
+    if root.map_err(|error| error.to_string())?.is_empty() {
+        return Err(
+            "its root secret is missing, and with it what refresh tokens and client secrets are checked by"
+                .to_owned(),
+        );
+    }
+    // Looked at, and not written to: the usual opening notes the current key.
+    let stores = Stores::open_without_some_keys(backend, sealer).await.map_err(|error| error.to_string())?;
+    let (keys, needed) = (stores.sealing_keys(), stores.needed_sealing_keys().await);
+    let mut names = needed.map_err(|error| error.to_string())?;
+    names.retain(|name| keys.names().all(|other| other != name));
+    if names.is_empty() {
+        return Ok(stores);
+    }
+    Err(store::OpenError::MissingSealingKey { names: names.into_iter().collect() }.to_string())
 }
 
 fn key_is_missing(key_file: &Path, database: &str) -> String {
@@ -189,5 +255,21 @@ mod tests {
         let error = stores(&place, &key, IfMissing::Refuse, &SystemMoments).await.err().unwrap();
         assert!(error.contains("authd init"), "{error}");
         assert!(!missing.exists());
+    }
+
+    #[tokio::test]
+    async fn r9_an_empty_file_is_not_taken_for_a_database_that_has_no_tenants_yet() {
+        let directory = tempfile::tempdir().unwrap();
+        let key_file = directory.path().join(SEALING_KEY_FILE);
+        let place = Place::Directory(directory.path().to_owned());
+        let key = KeySource::File(key_file);
+        drop(stores(&place, &key, IfMissing::Make, &SystemMoments).await.unwrap());
+        let database = directory.path().join(DATABASE_FILE);
+        std::fs::write(&database, "").unwrap();
+        let error = stores(&place, &key, IfMissing::Refuse, &SystemMoments).await.err().unwrap();
+        assert!(error.contains("is empty: restore it from a backup"), "{error}");
+        assert_eq!(std::fs::metadata(&database).unwrap().len(), 0, "it is left as it is");
+        // Who makes one may find what was begun before.
+        assert!(stores(&place, &key, IfMissing::Make, &SystemMoments).await.is_ok());
     }
 }

@@ -10,7 +10,8 @@ use crate::app::App;
 use crate::backchannel::Look;
 use crate::http::listener::{self, Listener};
 
-/// How soon another process's changes of configuration are seen here.
+/// How soon another process's changes of configuration are seen here, where the storage does not say by itself that there
+/// are some. Where it does, the timer goes on: a connection that is dead and does not know it says nothing.
 const REFRESH: Duration = Duration::from_millis(250);
 /// How often what has expired is removed, and how much of it at a time.
 const SWEEP: Duration = Duration::from_secs(10);
@@ -80,6 +81,7 @@ async fn housekeeping(app: Arc<App>) {
     loop {
         let done = tokio::select! {
             _ = refresh.tick() => app.refresh().await,
+            () = app.refresh_hint() => app.refresh().await,
             _ = sweep.tick() => app.sweep(SWEEP_AT_MOST).await,
         };
         if let Err(failure) = done {

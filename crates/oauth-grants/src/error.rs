@@ -55,6 +55,8 @@ pub enum TokenError {
     Refresh(RefreshRefusal),
     /// The token that is to be revoked is another client's.
     TokenOfAnotherClient,
+    /// The token that is to be revoked is of a kind that cannot be taken back.
+    TokenNotRevocable,
     /// A refresh token is for another API than the one that is named.
     OtherAudience(Echo),
     /// A third party's client asked for a grant that shows the person no dialog.
@@ -169,6 +171,7 @@ impl TokenError {
             },
             Self::Refresh(RefreshRefusal::OfflineAccessWithdrawn) => ErrorKind::OfflineAccessWithdrawn,
             Self::TokenOfAnotherClient => ErrorKind::TokenOfAnotherClient,
+            Self::TokenNotRevocable => ErrorKind::TokenNotRevocable,
             Self::OtherAudience(_) => ErrorKind::OtherAudience,
             Self::Code(CodeRefusal::Unknown) => ErrorKind::UnknownCode,
             Self::Code(CodeRefusal::OfAnotherClient) => ErrorKind::CodeOfAnotherClient,
@@ -226,6 +229,7 @@ impl TokenError {
             | Self::Code(_)
             | Self::Refresh(_)
             | Self::TokenOfAnotherClient
+            | Self::TokenNotRevocable
             | Self::NoDefaultDirectory
             | Self::UnknownConnection
             | Self::ConnectionNotEnabled

@@ -32,6 +32,8 @@ pub struct Facts<'f> {
     pub token: Option<&'f RefreshToken>,
     /// Its family, if it is still there.
     pub family: Option<&'f Versioned<RefreshFamily>>,
+    /// Whether it is an access token or an ID token: nothing is kept of these, and they are good until they expire.
+    pub is_self_contained: bool,
     /// What holds for the tenant.
     pub settings: &'f TenantSettings,
 }
@@ -39,9 +41,15 @@ pub struct Facts<'f> {
 /// Ends the family of a refresh token, whichever of its generations is presented.
 ///
 /// What is unknown is revoked already (RFC 7009 §2.2). Another client's token is left alone: Auth0 says nothing about it,
-/// the standard wants it refused. An access token cannot be taken back, and is answered like one that is unknown.
+/// the standard wants it refused. An access token cannot be taken back: Auth0 says nothing about that either, the standard
+/// wants it said. A family ends however it is rotated meanwhile.
 pub fn decide(facts: Facts<'_>) -> Decision<()> {
     let done = |writes| Decision { writes, outcome: Outcome::Granted(()) };
+    let refused = |error| Decision { writes: Vec::new(), outcome: Outcome::Refused(error) };
+    //= RFC 7009 §2.2.1
+    if facts.is_self_contained && facts.settings.error_profile == ErrorProfile::Rfc6749 {
+        return refused(TokenError::TokenNotRevocable);
+    }
     let theirs = facts
         .token
         .and_then(|token| facts.family.filter(|family| token.family().as_ref() == Ok(&family.record.id)));
@@ -50,10 +58,8 @@ pub fn decide(facts: Facts<'_>) -> Decision<()> {
         return match facts.settings.error_profile {
             ErrorProfile::Auth0 => done(Vec::new()),
             //= RFC 7009 §2.1
-            ErrorProfile::Rfc6749 => {
-                Decision { writes: Vec::new(), outcome: Outcome::Refused(TokenError::TokenOfAnotherClient) }
-            }
+            ErrorProfile::Rfc6749 => refused(TokenError::TokenOfAnotherClient),
         };
     }
-    done(vec![Write::DeleteRefreshFamily(family.clone())])
+    done(vec![Write::EndRefreshFamily(family.record.id.clone())])
 }

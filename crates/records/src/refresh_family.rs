@@ -53,7 +53,7 @@ pub struct RefreshFamily {
     pub created_at: UnixTime,
     /// When it was last used, to the accuracy with which that is written.
     pub last_used_at: UnixTime,
-    /// When it ends whatever happens; `None`: never. Fixed at login.
+    /// When it ends whatever happens; `None`: never. Fixed at login, or at the first use after there is such an end.
     pub expires_at: Option<UnixTime>,
     /// When it ends unless it is used; `None`: never.
     pub idle_expires_at: Option<UnixTime>,

@@ -1,6 +1,6 @@
 //! People, as far as a tenant knows them (OpenID Connect Core 1.0 §5.1; Auth0's user profile).
 
-use crate::{ConnectionName, Invalid, SecretText, UnixTime, UserId};
+use crate::{ConnectionName, Invalid, Lifetime, SecretText, UnixTime, UserId};
 
 /// An e-mail address in lower case, as people log in with it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -136,6 +136,18 @@ pub struct User {
 }
 
 impl User {
+    /// When a login now counts as made: `auth_time`. Never before the last change of the password, which stands in the
+    /// second after it was made: seconds alone could not tell a login just before it from one just after.
+    pub fn authenticated_at(&self, now: UnixTime) -> UnixTime {
+        now.max(self.credentials_changed_at)
+    }
+
+    /// What [`User::credentials_changed_at`] is once the password was changed now: after every login that was made before,
+    /// within this second too, and after the change before.
+    pub fn credentials_changed(&self, now: UnixTime) -> UnixTime {
+        self.authenticated_at(now).after(Lifetime(1))
+    }
+
     /// What a page calls them: by name, by address, or by username.
     pub fn shown_name(&self) -> &str {
         self.profile

@@ -2,8 +2,8 @@
 
 use crate::{
     AdministrativeConsent, AuthorizationCode, Client, ClientGrant, Connection, ConsentRecord, ConsumedHandle,
-    LoginAttempts, LogoutDelivery, RefreshFamily, ResourceServer, SeenJti, Session, SigningKey, Tenant, User,
-    UserGrant,
+    LoginAttempts, LogoutDelivery, RefreshFamily, RefreshFamilyId, ResourceServer, SeenJti, Session,
+    SigningKey, Tenant, User, UserGrant,
 };
 
 /// Counts a row's changes; never the same twice for one key, not even after it was deleted and made again.
@@ -114,8 +114,11 @@ pub enum Write {
     /// A refresh family's new state: rotated, or used. Relies on its being as it was read, so that of two refreshes at
     /// once, and of a refresh and a revocation, one comes first.
     ReplaceRefreshFamily(Versioned<RefreshFamily>, RefreshFamily),
-    /// Ends a refresh family.
+    /// Removes a refresh family to make room for another; relies on it being as it was read.
     DeleteRefreshFamily(Versioned<RefreshFamily>),
+    /// Ends a refresh family, if it is still there, however it was rotated meanwhile: whoever refreshes without pause
+    /// delays no revocation. Whose it is never changes, so nothing is relied on.
+    EndRefreshFamily(RefreshFamilyId),
     /// Changes nothing; relies on the family being as it was read.
     RelyOnRefreshFamily(Versioned<RefreshFamily>),
     /// Counts an attempt to log in before it is verified; relies on no other having been counted meanwhile.

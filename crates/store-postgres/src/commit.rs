@@ -5,14 +5,16 @@
 //! All servers take the same locks in the same order, stripes, then records by name, then the ring and the counter, so they
 //! wait for each other in no circle. No advisory locks and nothing else that PostgreSQL's distributed kin lack.
 
-use deadpool_postgres::{ClientWrapper, Pool};
 use futures_util::future::{join, join_all, join3};
-use tokio_postgres::types::ToSql;
-use tokio_postgres::{Row, Statement};
+use tokio_postgres::Row;
+use tokio_postgres::types::Type;
 
-use crate::connections::{Held, in_time};
+use crate::connections::{Held, Pool, Ready, Session, Value, in_time};
 use crate::error::Failure;
-use crate::group::{Commit, Decided, Entries, Found, Group, Named, Outcome, Records, Versions, Writes};
+use crate::group::{
+    Columns, Commit, Decided, Entries, Found, Group, Named, Outcome, Records, Versions, Writes,
+};
+use crate::listen::NOTIFY;
 use crate::ring::{SLOTS, slot};
 
 /// How often a transaction that somebody else was in the way of is tried again.
@@ -23,11 +25,13 @@ pub(crate) struct Known {
     versions: Versions,
     /// The last period of each table of the ring, at least; the first that there is, is 0.
     periods: [i64; SLOTS],
+    /// Whether the engine takes a NOTIFY.
+    can_notify: bool,
 }
 
-impl Default for Known {
-    fn default() -> Self {
-        Self { versions: Versions::default(), periods: [-1; SLOTS] }
+impl Known {
+    pub(crate) fn new(can_notify: bool) -> Self {
+        Self { versions: Versions::default(), periods: [-1; SLOTS], can_notify }
     }
 }
 
@@ -59,6 +63,7 @@ pub(crate) async fn transact(
             Ok(outcomes) => return Ok(outcomes),
             Err(failed) => failed,
         };
+        pool.suspect(&failed.failure);
         // A connection that was lost before anything was sent to be committed took nothing with it: once more on another.
         let is_lost = matches!(failed.failure, Failure::Connection(_)) && tries == 1;
         if failed.is_unknown || tries >= TRIES || !(failed.failure.is_passing() || is_lost) {
@@ -69,12 +74,12 @@ pub(crate) async fn transact(
 
 async fn try_once(pool: &Pool, known: &mut Known, group: &Group<'_>) -> Result<Vec<Outcome>, Failed> {
     let held = Held::from(pool).await?;
-    match in_time(prepare(held.client()?, known, group)).await {
+    match in_time(prepare(held.session()?, known, group)).await {
         Ok(decided) if decided.outcomes.contains(&Outcome::Written) => {
             let periods = raised(known, &decided.writes);
             match tokio::time::timeout(
                 crate::connections::ANSWER,
-                write(held.client()?, &decided.writes, &periods),
+                write(held.session()?, &decided.writes, &periods, known.can_notify),
             )
             .await
             {
@@ -113,7 +118,7 @@ async fn try_once(pool: &Pool, known: &mut Known, group: &Group<'_>) -> Result<V
 /// Locks and reads what the group names, and decides. Everything is sent at once; each statement sees what was committed
 /// when it began, so the reads see all that the locks waited for.
 async fn prepare<'a>(
-    client: &ClientWrapper,
+    session: Session<'_>,
     known: &mut Known,
     group: &Group<'a>,
 ) -> Result<Decided<'a>, Failure> {
@@ -136,20 +141,21 @@ async fn prepare<'a>(
         const RESERVE: &str =
             "UPDATE authd.counter SET value = value + $1 WHERE name = 'next_version' RETURNING value";
         // Outside of the transaction: what was handed out stays handed out, whatever becomes of the rest.
-        let end: i64 = client.query_one(RESERVE, &[&block]).await?.try_get(0)?;
-        known.versions.reserved(block, end);
+        let rows = session.alone(RESERVE, &[(&block, Type::INT8)]).await?;
+        let row = rows.first().ok_or_else(|| Failure::Connection("the counter is missing".to_owned()))?;
+        known.versions.reserved(block, row.try_get(0)?);
     }
     let stripes = group.stripes();
-    let lock_stripes = statement(client, STRIPES, stripes.is_empty()).await?;
-    let read_records = statement(client, RECORDS, group.records.is_empty()).await?;
-    let read_rings = statement(client, RINGS, group.rings.is_empty()).await?;
-    let stripes: [&(dyn ToSql + Sync); 1] = [&stripes];
+    let lock_stripes = ready(session, STRIPES, stripes.is_empty()).await?;
+    let read_records = ready(session, RECORDS, group.records.is_empty()).await?;
+    let read_rings = ready(session, RINGS, group.rings.is_empty()).await?;
+    let stripes: [Value<'_>; 1] = [(&stripes, Type::INT4_ARRAY)];
     let (begun, (locked, records, rings)) = join(
-        client.batch_execute("BEGIN ISOLATION LEVEL READ COMMITTED"),
+        session.client.batch_execute(session.begin()),
         join3(
-            rows(client, lock_stripes.as_ref(), &stripes),
-            found(client, read_records.as_ref(), &group.records),
-            found(client, read_rings.as_ref(), &group.rings),
+            rows(session, lock_stripes.as_ref(), &stripes),
+            found(session, read_records.as_ref(), &group.records),
+            found(session, read_rings.as_ref(), &group.rings),
         ),
     )
     .await;
@@ -158,28 +164,28 @@ async fn prepare<'a>(
     Ok(group.decide(records?, rings?, &mut known.versions))
 }
 
-async fn statement(client: &ClientWrapper, sql: &str, is_idle: bool) -> Result<Option<Statement>, Failure> {
-    Ok(if is_idle { None } else { Some(client.prepare_cached(sql).await?) })
+async fn ready(session: Session<'_>, sql: &'static str, is_idle: bool) -> Result<Option<Ready>, Failure> {
+    Ok(if is_idle { None } else { Some(session.ready(sql).await?) })
 }
 
 async fn rows(
-    client: &ClientWrapper,
-    statement: Option<&Statement>,
-    values: &[&(dyn ToSql + Sync)],
+    session: Session<'_>,
+    ready: Option<&Ready>,
+    values: &[Value<'_>],
 ) -> Result<Vec<Row>, Failure> {
-    match statement {
-        Some(statement) => Ok(client.query(statement, values).await?),
+    match ready {
+        Some(ready) => Ok(session.run(ready, values).await?),
         None => Ok(Vec::new()),
     }
 }
 
 async fn found(
-    client: &ClientWrapper,
-    statement: Option<&Statement>,
+    session: Session<'_>,
+    ready: Option<&Ready>,
     names: &Named<'_>,
 ) -> Result<Vec<Option<Found>>, Failure> {
     let columns = names.columns();
-    let rows = rows(client, statement, &[&columns.spaces, &columns.kinds, &columns.keys]).await?;
+    let rows = rows(session, ready, &names_of(&columns)).await?;
     let mut found = vec![None; names.len()];
     for row in rows {
         let (position, slot): (i64, i32) = (row.try_get(0)?, row.try_get(3)?);
@@ -206,10 +212,20 @@ fn raised(known: &Known, writes: &Writes<'_>) -> Vec<(usize, i64)> {
         .collect()
 }
 
-type Values<'a> = Vec<&'a (dyn ToSql + Sync)>;
+type Values<'a> = Vec<Value<'a>>;
+
+fn names_of<'a>(columns: &'a Columns<'_>) -> [Value<'a>; 3] {
+    let Columns { spaces, kinds, keys } = columns;
+    [(spaces, Type::TEXT_ARRAY), (kinds, Type::TEXT_ARRAY), (keys, Type::TEXT_ARRAY)]
+}
 
 /// Writes and commits, all sent at once. Where a statement fails, the COMMIT that follows it is a rollback.
-async fn write(client: &ClientWrapper, writes: &Writes<'_>, periods: &[(usize, i64)]) -> Result<(), Failed> {
+async fn write(
+    session: Session<'_>,
+    writes: &Writes<'_>,
+    periods: &[(usize, i64)],
+    can_notify: bool,
+) -> Result<(), Failed> {
     const UPDATE: &str = "
         UPDATE authd.record r SET version = n.version, body = n.body, entries = n.entries, drop_at = n.drop_at
         FROM unnest($1::text[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::bigint[])
@@ -230,7 +246,7 @@ async fn write(client: &ClientWrapper, writes: &Writes<'_>, periods: &[(usize, i
 
     let raised: Vec<(i32, i64)> =
         periods.iter().map(|(slot, period)| (i32::try_from(*slot).unwrap_or_default(), *period)).collect();
-    let mut statements: Vec<(&str, Values<'_>)> = Vec::new();
+    let mut statements: Vec<(&'static str, Values<'_>)> = Vec::new();
     if !writes.update.names.is_empty() {
         statements.push((UPDATE, record_values(&writes.update)));
     }
@@ -238,8 +254,7 @@ async fn write(client: &ClientWrapper, writes: &Writes<'_>, periods: &[(usize, i
         statements.push((INSERT, record_values(&writes.insert)));
     }
     if !writes.delete.is_empty() {
-        let names = &writes.delete;
-        statements.push((DELETE, vec![&names.spaces, &names.kinds, &names.keys]));
+        statements.push((DELETE, names_of(&writes.delete).into()));
     }
     if !writes.delete_entries.rows.is_empty() {
         statements.push((DELETE_ENTRIES, entry_values(&writes.delete_entries)));
@@ -249,28 +264,31 @@ async fn write(client: &ClientWrapper, writes: &Writes<'_>, periods: &[(usize, i
     }
     for (number, ring) in writes.rings.iter().enumerate() {
         if !ring.delete.is_empty() {
-            let names = &ring.delete;
-            statements.push((slot(number).delete, vec![&names.spaces, &names.kinds, &names.keys]));
+            statements.push((slot(number).delete, names_of(&ring.delete).into()));
         }
         if !ring.names.is_empty() {
-            let names = &ring.names;
-            let values: Values<'_> =
-                vec![&names.spaces, &names.kinds, &names.keys, &ring.versions, &ring.bodies, &ring.drop_at];
+            let mut values: Values<'_> = names_of(&ring.names).into();
+            values.push((&ring.versions, Type::INT8_ARRAY));
+            values.push((&ring.bodies, Type::TEXT_ARRAY));
+            values.push((&ring.drop_at, Type::INT8_ARRAY));
             statements.push((slot(number).upsert, values));
         }
     }
     for (slot, period) in &raised {
-        statements.push((RAISE, vec![slot, period]));
+        statements.push((RAISE, vec![(slot, Type::INT4), (period, Type::INT8)]));
     }
     if writes.configuration {
         statements.push((CONFIGURATION, vec![]));
+        if can_notify {
+            statements.push((NOTIFY, vec![]));
+        }
     }
     let mut prepared = Vec::with_capacity(statements.len());
     for (sql, values) in statements {
-        prepared.push((client.prepare_cached(sql).await.map_err(Failure::from)?, values));
+        prepared.push((session.ready(sql).await?, values));
     }
-    let written = join_all(prepared.iter().map(|(statement, values)| client.execute(statement, values)));
-    let (written, committed) = join(written, client.batch_execute("COMMIT")).await;
+    let written = join_all(prepared.iter().map(|(ready, values)| session.run(ready, values)));
+    let (written, committed) = join(written, session.client.batch_execute("COMMIT")).await;
     // The first statement that failed says why; those after it only that it did.
     let outcome =
         written.into_iter().map(|written| written.map(drop)).chain([committed]).find(Result::is_err);
@@ -292,10 +310,17 @@ pub(crate) const DELETE_ENTRIES: &str = "
 
 fn record_values<'a>(records: &'a Records<'_>) -> Values<'a> {
     let Records { names, versions, bodies, entries, drop_at } = records;
-    vec![&names.spaces, &names.kinds, &names.keys, versions, bodies, entries, drop_at]
+    let mut values: Values<'a> = names_of(names).into();
+    values.push((versions, Type::INT8_ARRAY));
+    values.push((bodies, Type::TEXT_ARRAY));
+    values.push((entries, Type::TEXT_ARRAY));
+    values.push((drop_at, Type::INT8_ARRAY));
+    values
 }
 
 fn entry_values<'a>(entries: &'a Entries<'_>) -> Values<'a> {
-    let Entries { rows, names, values } = entries;
-    vec![&rows.spaces, &rows.kinds, &rows.keys, names, values]
+    let mut values: Values<'a> = names_of(&entries.rows).into();
+    values.push((&entries.names, Type::TEXT_ARRAY));
+    values.push((&entries.values, Type::TEXT_ARRAY));
+    values
 }

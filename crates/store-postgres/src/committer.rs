@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use deadpool_postgres::Pool;
 use store::{CommitError, Unavailable};
 use tokio::sync::mpsc;
 
 use crate::Counters;
 use crate::commit::{Known, transact};
+use crate::connections::Pool;
 use crate::error::Failure;
 use crate::group::{Commit, Outcome};
 
@@ -18,8 +18,12 @@ const GROUP: usize = 128;
 pub(crate) const WAITING: usize = 4096;
 
 /// Works until nobody can commit any more.
-pub(crate) async fn run(mut waiting: mpsc::Receiver<Commit>, pool: Pool, counters: Arc<Counters>) {
-    let mut known = Known::default();
+pub(crate) async fn run(
+    mut waiting: mpsc::Receiver<Commit>,
+    pool: Pool,
+    mut known: Known,
+    counters: Arc<Counters>,
+) {
     let mut group = Vec::with_capacity(GROUP);
     while waiting.recv_many(&mut group, GROUP).await > 0 {
         // Who no longer waits was told that it is unknown whether it happened.

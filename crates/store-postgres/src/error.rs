@@ -30,6 +30,13 @@ pub enum OpenError {
         /// Host, port and name of the database.
         address: String,
     },
+    /// The database lacks what this version adds to its schema.
+    Older {
+        /// Host, port and name of the database.
+        address: String,
+        /// The first migration that is not done.
+        number: u32,
+    },
     /// The database was changed by a newer version of authd in a way that this one cannot work with.
     Newer {
         /// Host, port and name of the database.
@@ -69,6 +76,10 @@ impl fmt::Display for OpenError {
             Self::Empty { address } => {
                 write!(f, "the PostgreSQL database {address} has no tables of authd's")
             }
+            Self::Older { address, number } => write!(
+                f,
+                "the PostgreSQL database {address} lacks what this version adds to it (schema {number}): run `authd migrate`, servers of the version before may go on meanwhile"
+            ),
             Self::Newer { address, needs, known } => write!(
                 f,
                 "the PostgreSQL database {address} was changed by a newer version of authd: it needs schema {needs}, this version knows {known}"
@@ -95,6 +106,8 @@ pub(crate) enum Failure {
     Connection(String),
     /// No answer in time.
     Late,
+    /// Every connection that this process may have is in use, and stayed so for as long as one is waited for.
+    Busy,
 }
 
 impl Failure {
@@ -115,6 +128,11 @@ impl Failure {
             if ["22", "23", "42", "54"].iter().any(|class| state.code().starts_with(class)))
     }
 
+    /// Whether the engine has no such feature.
+    pub(crate) fn is_unsupported(&self) -> bool {
+        matches!(self, Self::Refused { state, .. } if state.code().starts_with("0A"))
+    }
+
     /// Whether the connection can be used for something else after a rollback.
     pub(crate) fn leaves_the_connection(&self) -> bool {
         // Classes: read-only after a failover; operator intervention, but for a cancelled statement.
@@ -123,7 +141,7 @@ impl Failure {
                 *state == SqlState::QUERY_CANCELED
                     || !["25", "57", "08"].iter().any(|class| state.code().starts_with(class))
             }
-            Self::Connection(_) | Self::Late => false,
+            Self::Connection(_) | Self::Late | Self::Busy => false,
         }
     }
 }
@@ -134,6 +152,7 @@ impl fmt::Display for Failure {
             Self::Refused { state, why } => write!(f, "PostgreSQL: {why} ({})", state.code()),
             Self::Connection(why) => write!(f, "PostgreSQL: {why}"),
             Self::Late => f.write_str("PostgreSQL: no answer in time"),
+            Self::Busy => f.write_str("PostgreSQL: every connection is in use"),
         }
     }
 }
@@ -143,7 +162,11 @@ impl From<tokio_postgres::Error> for Failure {
         // The message names tables and columns; what may quote a value is the detail, which is left out.
         match error.as_db_error() {
             Some(refused) => {
-                Self::Refused { state: refused.code().clone(), why: refused.message().to_owned() }
+                let (state, mut why) = (refused.code().clone(), refused.message().to_owned());
+                if [SqlState::INVALID_SQL_STATEMENT_NAME, SqlState::DUPLICATE_PSTATEMENT].contains(&state) {
+                    why.push_str("; a pooler in transaction mode needs pooler=transaction in the address");
+                }
+                Self::Refused { state, why }
             }
             None => Self::Connection(words(&error)),
         }
@@ -154,9 +177,7 @@ impl From<PoolError> for Failure {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Backend(error) => error.into(),
-            PoolError::Timeout(TimeoutType::Wait) => {
-                Self::Connection("every connection is in use".to_owned())
-            }
+            PoolError::Timeout(TimeoutType::Wait) => Self::Busy,
             PoolError::Timeout(_) => Self::Late,
             PoolError::Closed => Self::Connection("the database is closed".to_owned()),
             error => Self::Connection(words(&error)),

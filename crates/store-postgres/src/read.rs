@@ -1,11 +1,10 @@
 //! Reads: single rows, pages, the configuration's version. Each is one statement, so it sees one committed state, the newest.
 
-use deadpool_postgres::Pool;
 use records::Version;
 use store::{IndexEntry, Key, Kind, Retention, Row, Space, Unavailable};
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::Type;
 
-use crate::connections::{Held, in_time};
+use crate::connections::{Held, Pool, Value, in_time};
 use crate::error::Failure;
 
 const ROW: &str = "SELECT key, version, body FROM authd.record WHERE space = $1 AND kind = $2 AND key = $3";
@@ -40,7 +39,7 @@ pub(crate) async fn row(
         Retention::Ring => RING_ROW,
         Retention::Kept | Retention::Slices => ROW,
     };
-    let rows = query(pool, sql, &[&space.as_str(), &kind.name(), &key.as_str()]).await?;
+    let rows = query(pool, sql, &[text(&space.as_str()), text(&kind.name()), text(&key.as_str())]).await?;
     Ok(rows.into_iter().next().map(read_row).transpose()?)
 }
 
@@ -59,14 +58,20 @@ pub(crate) async fn page(
     let name = filter.map(|entry| entry.name).unwrap_or_default();
     let value = filter.map(|entry| entry.value.as_str()).unwrap_or_default();
     let after_key = after.map(Key::as_str).unwrap_or_default();
-    let rows = match (filter, after) {
-        (None, None) => query(pool, PAGE, &[&space, &kind, &at_most]).await?,
-        (None, Some(_)) => query(pool, PAGE_AFTER, &[&space, &kind, &at_most, &after_key]).await?,
-        (Some(_), None) => query(pool, FILTERED, &[&space, &kind, &at_most, &name, &value]).await?,
-        (Some(_), Some(_)) => {
-            query(pool, FILTERED_AFTER, &[&space, &kind, &at_most, &name, &value, &after_key]).await?
-        }
+    let mut values = vec![text(&space), text(&kind), (&at_most, Type::INT8)];
+    if filter.is_some() {
+        values.extend([text(&name), text(&value)]);
+    }
+    if after.is_some() {
+        values.push(text(&after_key));
+    }
+    let sql = match (filter, after) {
+        (None, None) => PAGE,
+        (None, Some(_)) => PAGE_AFTER,
+        (Some(_), None) => FILTERED,
+        (Some(_), Some(_)) => FILTERED_AFTER,
     };
+    let rows = query(pool, sql, &values).await?;
     Ok(rows.into_iter().map(read_row).collect::<Result<_, _>>()?)
 }
 
@@ -77,6 +82,10 @@ pub(crate) async fn configuration_version(pool: &Pool) -> Result<u64, Unavailabl
         .ok_or_else(|| Unavailable::Backend("the configuration's version is missing".to_owned()))?;
     let version: i64 = row.try_get(0).map_err(Failure::from)?;
     Ok(u64::try_from(version).unwrap_or_default())
+}
+
+fn text<'a>(value: &'a &'a str) -> Value<'a> {
+    (value, Type::TEXT)
 }
 
 fn read_row(row: tokio_postgres::Row) -> Result<Row, Failure> {
@@ -91,15 +100,18 @@ fn read_row(row: tokio_postgres::Row) -> Result<Row, Failure> {
 /// A read whose connection turns out to be lost is tried once more, on another: nothing can have happened twice.
 async fn query(
     pool: &Pool,
-    sql: &str,
-    values: &[&(dyn ToSql + Sync)],
+    sql: &'static str,
+    values: &[Value<'_>],
 ) -> Result<Vec<tokio_postgres::Row>, Unavailable> {
     let mut is_first = true;
     loop {
-        match query_once(pool, sql, values).await {
+        // Boxed: what is awaited is deep and wide, and would be a part of every future that reads.
+        match Box::pin(query_once(pool, sql, values)).await {
             Ok(rows) => return Ok(rows),
             Err(failure)
-                if is_first && !failure.leaves_the_connection() && !matches!(failure, Failure::Late) =>
+                if is_first
+                    && !failure.leaves_the_connection()
+                    && !matches!(failure, Failure::Late | Failure::Busy) =>
             {
                 is_first = false;
             }
@@ -110,20 +122,18 @@ async fn query(
 
 async fn query_once(
     pool: &Pool,
-    sql: &str,
-    values: &[&(dyn ToSql + Sync)],
+    sql: &'static str,
+    values: &[Value<'_>],
 ) -> Result<Vec<tokio_postgres::Row>, Failure> {
     let held = Held::from(pool).await?;
-    let answered = in_time(async {
-        let client = held.client()?;
-        let statement = client.prepare_cached(sql).await?;
-        Ok(client.query(&statement, values).await?)
-    })
-    .await;
+    let answered = in_time(async { held.session()?.alone(sql, values).await }).await;
     match &answered {
         Ok(_) => held.give_back(),
         Err(failure) if failure.leaves_the_connection() => held.give_back(),
-        Err(_) => drop(held),
+        Err(failure) => {
+            pool.suspect(failure);
+            drop(held);
+        }
     }
     answered
 }

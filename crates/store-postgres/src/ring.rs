@@ -52,7 +52,7 @@ macro_rules! slots {
         empty: concat!("TRUNCATE authd.ring_", $name),
         thin: concat!(
             "DELETE FROM authd.ring_", $name, " WHERE (space, kind, key) IN
-             (SELECT space, kind, key FROM authd.ring_", $name, " WHERE drop_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED)"
+             (SELECT space, kind, key FROM authd.ring_", $name, " WHERE drop_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1"
         ),
     }),*] };
 }

@@ -7,7 +7,7 @@ use std::net::TcpListener;
 
 use records::{TenantId, UnixTime};
 use server::Server;
-use store::{Backend, Becomes, CommitError, Expect, IndexEntry, Key, Kind, Operation, RING_PERIOD, Space};
+use store::{Backend, Becomes, CommitError, Expect, Key, Kind, Operation, RING_PERIOD, Space};
 use store_postgres::{IfEmpty, OpenError, Postgres, Settings};
 
 async fn open(address: &str) -> Result<Postgres, OpenError> {
@@ -41,7 +41,7 @@ async fn servers_that_start_at_once_make_the_tables_once() {
             start.await.unwrap().unwrap();
         }
         let sql = "SELECT count(*), (SELECT count(*) FROM authd.counter), (SELECT count(*) FROM authd.stripe) FROM authd.migration";
-        assert_eq!(server.sql(name_of(&address), sql), "1|2|16384");
+        assert_eq!(server.sql(name_of(&address), sql), "2|2|16384");
     }
 }
 
@@ -57,17 +57,17 @@ async fn databases_that_this_version_cannot_work_with_are_refused_in_words() {
     drop(open(&address).await.unwrap());
 
     // A newer version expanded: this one works on.
-    server.sql(name, "INSERT INTO authd.migration VALUES (2, 'wider', 'x', 1)");
+    server.sql(name, "INSERT INTO authd.migration VALUES (77, 'wider', 'x', 1)");
     drop(open(&address).await.unwrap());
     // It contracted: this one would not know what it does.
-    server.sql(name, "INSERT INTO authd.migration VALUES (3, 'narrower', 'x', 2)");
+    server.sql(name, "INSERT INTO authd.migration VALUES (78, 'narrower', 'x', 77)");
     let newer = open(&address).await.unwrap_err();
-    assert!(matches!(newer, OpenError::Newer { needs: 2, known: 1, .. }), "{newer:?}");
+    assert!(matches!(newer, OpenError::Newer { needs: 77, known: 2, .. }), "{newer:?}");
     assert!(newer.to_string().contains("newer version of authd"), "{newer}");
 
     server.sql(
         name,
-        "DELETE FROM authd.migration WHERE number > 1; UPDATE authd.migration SET checksum = 'edited'",
+        "DELETE FROM authd.migration WHERE number > 2; UPDATE authd.migration SET checksum = 'edited' WHERE number = 1",
     );
     let other = open(&address).await.unwrap_err();
     assert!(matches!(other, OpenError::OtherMigration { number: 1, .. }), "{other:?}");
@@ -111,17 +111,9 @@ async fn a_reader_that_keeps_a_table_of_the_ring_delays_nobody_and_its_rows_leav
 async fn one_commit_that_postgresql_refuses_fails_alone() {
     let server = Server::start();
     let database = open(&server.database()).await.unwrap();
-    // Too long for PostgreSQL's index together: what could be stored by itself is no fault of the others.
-    let mut state = 1u64;
-    let text: String = (0..1900)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            char::from(b'&' + 10 + ((state >> 33) % 75) as u8)
-        })
-        .collect();
-    let mut broken = put(Kind::Session, &text, None);
-    let index = vec![IndexEntry::of("colour", &[&text])];
-    broken.becomes = Becomes::Put { body: "{}".to_owned(), index, drop_at: None };
+    // No record of ours has one in its text, and PostgreSQL takes none.
+    let mut broken = put(Kind::Session, "broken", None);
+    broken.becomes = Becomes::Put { body: "\0".to_owned(), index: Vec::new(), drop_at: None };
     let mut waiting = Vec::new();
     for number in 0..20 {
         let operation =
@@ -231,7 +223,12 @@ async fn tls_verifies_the_certificate_and_the_name_in_it() {
         Settings::parse(&address).unwrap().with_tls(trusting(certificate))
     };
     let open = async |settings: Settings| Postgres::open(&settings, IfEmpty::Make).await;
-    open(settings("localhost", &made)).await.unwrap();
+    let verified = open(settings("localhost", &made)).await.unwrap();
+    let hint = tokio::time::timeout(std::time::Duration::from_secs(20), verified.configuration_hint());
+    assert!(hint.await.is_ok(), "the connection that listens is encrypted too");
+    let plain = "SELECT count(*) FROM pg_stat_activity a JOIN pg_stat_ssl s USING (pid)
+        WHERE a.application_name = 'authd' AND NOT s.ssl";
+    assert_eq!(server.sql(name, plain), "0");
     let used = "SELECT count(*) FROM pg_stat_ssl WHERE ssl AND version = 'TLSv1.3'";
     assert_ne!(server.sql(name, used), "0");
     assert!(
@@ -282,4 +279,35 @@ async fn every_statement_goes_by_an_index_also_before_the_first_statistics() {
         tokio::task::yield_now().await;
     }
     assert_eq!(scans()[0], 0, "no statement read the table from end to end");
+}
+
+#[tokio::test]
+async fn a_database_that_is_in_use_everywhere_is_waited_for_once_and_takes_no_more_connections() {
+    let server = Server::start();
+    let address = server.database();
+    let settings = Settings::parse(&address).unwrap().with_connections(4);
+    let database = Postgres::open(&settings, IfEmpty::Make).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&address, tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    client.batch_execute("BEGIN; LOCK TABLE authd.record IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let (space, key) = (space(), Key::of(&["x"]));
+    let began = std::time::Instant::now();
+    let (one, two, three, four) = tokio::join!(
+        database.get(&space, Kind::Session, &key),
+        database.get(&space, Kind::Session, &key),
+        database.get(&space, Kind::Session, &key),
+        database.commit(&space, vec![put(Kind::Session, "x", None)]),
+    );
+    let said: Vec<String> = [one, two, three].into_iter().map(|read| read.unwrap_err().to_string()).collect();
+    // The server ends the statement that waits for the lock after 3 seconds, and so is a connection waited for.
+    assert!(said.iter().all(|said| said.contains("lock timeout") || said.contains("in use")), "{said:?}");
+    assert!(said.iter().any(|said| said.contains("in use")), "{said:?}");
+    assert!(four.unwrap_err().to_string().contains("lock timeout"));
+    assert!(began.elapsed() < std::time::Duration::from_secs(8), "{:?}", began.elapsed());
+    let count = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'authd'";
+    assert!(server.sql("postgres", count).parse::<usize>().unwrap() <= 4);
+    client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(database.get(&space, Kind::Session, &key).await, Ok(None));
+    drop(client);
+    connection.await.unwrap().unwrap();
 }

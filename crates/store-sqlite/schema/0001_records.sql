@@ -1,5 +1,4 @@
--- What lives until somebody deletes it, or until drop_at. The body is JSON. With rowids: without, a row of more than
--- 1,002 bytes, such as a refresh family, lies on a page of its own, and a change of it writes twice as many.
+-- What lives until somebody deletes it, or until drop_at. The body is JSON.
 CREATE TABLE record (
     space TEXT NOT NULL,
     kind TEXT NOT NULL,
@@ -10,7 +9,7 @@ CREATE TABLE record (
     entries TEXT NOT NULL,
     drop_at INTEGER,
     PRIMARY KEY (space, kind, key)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 CREATE INDEX record_drop_at ON record (drop_at) WHERE drop_at IS NOT NULL;
 

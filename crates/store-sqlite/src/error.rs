@@ -27,12 +27,19 @@ pub enum OpenError {
         /// The application id in its header.
         application_id: i32,
     },
-    /// The database was written by a newer version of authd.
+    /// The database lacks what this version adds to its schema.
+    Older {
+        /// The file.
+        path: PathBuf,
+        /// The first migration that is not done.
+        number: u32,
+    },
+    /// A newer version of authd took away what this one needs.
     Newer {
         /// The file.
         path: PathBuf,
-        /// The number of its schema.
-        found: u32,
+        /// The lowest schema that a server must know to work with it.
+        needs: u32,
         /// The newest that this version knows.
         known: u32,
     },
@@ -74,9 +81,14 @@ impl fmt::Display for OpenError {
                 "{} is a database of another program (application id {application_id:#x})",
                 path.display()
             ),
-            Self::Newer { path, found, known } => write!(
+            Self::Older { path, number } => write!(
                 f,
-                "{} was written by a newer version of authd: its schema is {found}, this version knows {known}",
+                "{} lacks what this version adds to it (schema {number}): run `authd migrate`, servers of the version before may go on meanwhile",
+                path.display()
+            ),
+            Self::Newer { path, needs, known } => write!(
+                f,
+                "{} was changed by a newer version of authd: it needs schema {needs}, this version knows {known}",
                 path.display()
             ),
             Self::OtherMigration { path, number } => write!(

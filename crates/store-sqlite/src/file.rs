@@ -37,14 +37,20 @@ pub(crate) fn secure(path: &Path) -> Result<(), OpenError> {
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
         Err(error) => return Err(failed(error)),
     }
-    for path in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
-        let mode = match std::fs::metadata(&path) {
+    check_modes(path)
+}
+
+/// Checks that the file, and those beside it, are their owner's alone. The first must exist.
+pub(crate) fn check_modes(path: &Path) -> Result<(), OpenError> {
+    for file in [path.to_owned(), beside(path, "-wal"), beside(path, "-shm")] {
+        let failed = |error: std::io::Error| OpenError::Failed { path: file.clone(), why: error.to_string() };
+        let mode = match std::fs::metadata(&file) {
             Ok(metadata) => metadata.permissions().mode() & 0o777,
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == ErrorKind::NotFound && file != path => continue,
             Err(error) => return Err(failed(error)),
         };
         if mode & 0o077 != 0 {
-            return Err(OpenError::OpenToOthers { path, mode });
+            return Err(OpenError::OpenToOthers { path: file, mode });
         }
     }
     Ok(())
@@ -75,8 +81,12 @@ pub(crate) fn connect(path: &Path, purpose: Use) -> rusqlite::Result<Connection>
     Ok(connection)
 }
 
-/// Checks whose database it is, and makes an empty one ours; its tables are [`crate::migrate`]'s.
-pub(crate) fn claim(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+/// Checks whose database it is. An empty one is nobody's yet.
+pub(crate) fn check_owner(connection: &Connection, path: &Path) -> Result<(), OpenError> {
+    is_empty(connection, path).map(drop)
+}
+
+fn is_empty(connection: &Connection, path: &Path) -> Result<bool, OpenError> {
     let explain = |error| explain(path, &error);
     let number = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i32>(0)).map_err(explain);
     let application_id = number("PRAGMA application_id")?;
@@ -84,6 +94,13 @@ pub(crate) fn claim(connection: &Connection, path: &Path) -> Result<(), OpenErro
     if application_id != APPLICATION_ID && !is_empty {
         return Err(OpenError::Foreign { path: path.to_owned(), application_id });
     }
+    Ok(is_empty)
+}
+
+/// Checks whose database it is, and makes an empty one ours; its tables are [`crate::migrate`]'s. Returns whether it was empty.
+pub(crate) fn claim(connection: &Connection, path: &Path) -> Result<bool, OpenError> {
+    let explain = |error| explain(path, &error);
+    let is_empty = is_empty(connection, path)?;
     if is_empty {
         // Takes effect with the first page that is written, so it comes before everything else.
         connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL").map_err(explain)?;
@@ -94,12 +111,13 @@ pub(crate) fn claim(connection: &Connection, path: &Path) -> Result<(), OpenErro
         let why = "its file system does not allow a write-ahead log".to_owned();
         return Err(OpenError::Failed { path: path.to_owned(), why });
     }
-    Ok(())
+    Ok(is_empty)
 }
 
-/// Marks the database as ours. Part of the transaction that makes its tables.
-pub(crate) fn mark(connection: &Connection) -> rusqlite::Result<()> {
-    connection.execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}"))
+/// Marks the database as ours, for servers that know this schema at least. Part of the transaction that makes its tables.
+pub(crate) fn mark(connection: &Connection, needs: u32) -> rusqlite::Result<()> {
+    connection
+        .execute_batch(&format!("PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {needs}"))
 }
 
 /// An error of SQLite's while opening, in words that say what to do.
@@ -109,5 +127,29 @@ pub(crate) fn explain(path: &Path, error: &rusqlite::Error) -> OpenError {
         Some(ErrorCode::NotADatabase) => OpenError::NotADatabase { path },
         Some(ErrorCode::DatabaseCorrupt) => OpenError::Damaged { path, why: error.to_string() },
         _ => OpenError::Failed { path, why: error.to_string() },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_connection_is_as_durable_as_it_must_be_and_leaves_the_log_to_the_one_that_writes_it_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("authd.db");
+        secure(&path).unwrap();
+        assert!(claim(&connect(&path, Use::Write).unwrap(), &path).unwrap());
+        for purpose in [Use::Write, Use::Read, Use::Checkpoint] {
+            let connection = connect(&path, purpose).unwrap();
+            let is = |pragma: &str| {
+                connection.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get::<_, i64>(0)).unwrap()
+            };
+            assert_eq!(is("synchronous"), 2, "FULL: {purpose:?}");
+            assert_eq!(is("wal_autocheckpoint"), 0, "{purpose:?}");
+            assert_eq!(is("query_only"), i64::from(purpose == Use::Read));
+            let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+            assert_eq!(mode, "wal", "{purpose:?}");
+        }
     }
 }

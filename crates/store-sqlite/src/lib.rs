@@ -3,29 +3,33 @@
 
 mod checkpoint;
 mod commit;
+pub mod copy;
 mod error;
 mod file;
-mod migrate;
+pub mod migrate;
 mod queue;
 mod read;
 mod ring;
+mod rows;
 mod writer;
 
 pub use error::OpenError;
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use futures_channel::oneshot;
 use records::UnixTime;
-use store::{Backend, CommitError, IndexEntry, Key, Kind, Operation, Row, Space, Unavailable};
+use store::migration::{self, Contracts};
+use store::{Backend, CommitError, IndexEntry, Key, Kind, Operation, RawRow, Row, Space, Unavailable};
 
 use crate::checkpoint::Log;
 use crate::error::closed;
 use crate::file::Use;
+use crate::migrate::MIGRATIONS;
 use crate::queue::{Commit, Queue, Sweep};
 use crate::read::Readers;
 use crate::writer::Writer;
@@ -37,6 +41,7 @@ use crate::writer::Writer;
 pub struct Sqlite(Arc<Shared>);
 
 struct Shared {
+    path: PathBuf,
     readers: Readers,
     queue: Arc<Queue>,
     log: Arc<Log>,
@@ -76,23 +81,28 @@ impl fmt::Debug for Sqlite {
 }
 
 /// One at a time: see [`file::secure`].
-static OPENING: Mutex<()> = Mutex::new(());
+pub(crate) static OPENING: Mutex<()> = Mutex::new(());
 
 impl Sqlite {
-    /// Opens the database, makes it if it is missing, and brings its schema to this version's. The file is its owner's
-    /// alone (mode 0600).
+    /// Opens the database, and makes it if it is missing. The file is its owner's alone (mode 0600).
     ///
     /// # Errors
     ///
-    /// Each with what to do about it: a file that others can read, another program's, a newer version's, a damaged one.
+    /// Each with what to do about it: a file that others can read, another program's, an older version's before
+    /// [`migrate::run`], a newer version's, a damaged one.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         let path = path.as_ref();
         let explain = |error| file::explain(path, &error);
         let _one_at_a_time = OPENING.lock().unwrap_or_else(PoisonError::into_inner);
         file::secure(path)?;
         let mut connection = file::connect(path, Use::Write).map_err(explain)?;
-        file::claim(&connection, path)?;
-        migrate::migrate(&mut connection, path)?;
+        let is_empty = file::claim(&connection, path)?;
+        let begun = migrate::begun_or_made(&mut connection, path, is_empty, MIGRATIONS)?;
+        let plan = migration::plan(MIGRATIONS, &begun, Contracts::Wait);
+        let plan = plan.map_err(|misfit| migrate::explain(path, misfit))?;
+        if let Some(first) = plan.runs.first() {
+            return Err(OpenError::Older { path: path.to_owned(), number: first.number });
+        }
         let readers = Readers::open(path).map_err(explain)?;
         let checkpoints = file::connect(path, Use::Checkpoint).map_err(explain)?;
 
@@ -109,7 +119,8 @@ impl Sqlite {
         let writing = spawn("sqlite-writer", Box::new(move || writer.run()))?;
         // From here on dropping it ends the threads.
         let threads = Threads { writing: Some(writing), checkpointing: None };
-        let shared = Shared { readers, queue, log, counters, threads: Mutex::new(threads) };
+        let shared =
+            Shared { path: path.to_owned(), readers, queue, log, counters, threads: Mutex::new(threads) };
         let (queue, log, counters) =
             (Arc::clone(&shared.queue), Arc::clone(&shared.log), Arc::clone(&shared.counters));
         let checkpointing = spawn(
@@ -124,6 +135,46 @@ impl Sqlite {
     /// refused. Blocks the calling thread for as long as the disk takes.
     pub fn close(&self) {
         self.0.close();
+    }
+
+    /// Rows as they stand, for whoever looks for damage: those after `after`, at most `at_most`. None: there are no more.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read, or is damaged.
+    pub fn raw_rows(&self, after: Option<&RawRow>, at_most: usize) -> Result<Vec<RawRow>, Unavailable> {
+        self.0.readers.with(|connection| rows::list(connection, after, at_most))
+    }
+
+    /// Does what a restore does beside ending logins, to a database that was restored by other means: no code of it is good
+    /// any more, no version that was handed out since is handed out again, and its history says so. `detail` is JSON.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be written; then nothing of it happened.
+    pub fn mark_restored(&self, now: UnixTime, detail: &str) -> Result<(), Unavailable> {
+        // Rare, and no business of the writer's.
+        let marked = file::connect(&self.0.path, Use::Checkpoint)
+            .and_then(|mut connection| copy::mark_restored(&mut connection, now, detail));
+        marked.map_err(|error| error::unavailable(&error))
+    }
+
+    /// The database's own history, the newest first, at most `at_most`: when, what, and JSON.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read, or is damaged.
+    pub fn lineage(&self, at_most: usize) -> Result<Vec<(UnixTime, String, String)>, Unavailable> {
+        self.0.readers.with(|connection| rows::lineage(connection, at_most))
+    }
+
+    /// What SQLite finds wrong with the file, and what does not hold over all rows, as sentences. Reads the whole file.
+    ///
+    /// # Errors
+    ///
+    /// Where the file cannot be read, or is damaged.
+    pub fn disagreements(&self) -> Result<Vec<String>, Unavailable> {
+        self.0.readers.with(rows::disagreements)
     }
 
     /// What was counted since the database was opened.

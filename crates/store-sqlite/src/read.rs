@@ -63,7 +63,10 @@ impl Readers {
     }
 
     /// Whichever connection is free, or else one after the other.
-    fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, Unavailable> {
+    pub(crate) fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Unavailable> {
         let start = self.next.fetch_add(1, Ordering::Relaxed);
         let guard = self.any_from(start);
         let connection = guard.as_ref().and_then(|guard| guard.as_ref()).ok_or_else(closed)?;

@@ -100,6 +100,7 @@ impl Writer {
             Ok(outcomes) => outcomes,
             Err(error) => {
                 self.roll_back();
+                self.make_room(&error);
                 return Err(Failure::Statement(unavailable(&error)));
             }
         };
@@ -158,6 +159,7 @@ impl Writer {
             }
             Err(error) => {
                 self.roll_back();
+                self.make_room(&error);
                 Err(Failure::Statement(unavailable(&error)))
             }
         }
@@ -206,6 +208,7 @@ impl Writer {
             return Ok(());
         };
         self.roll_back();
+        self.make_room(&error);
         if is_the_disk(&error) {
             // What a failed sync left on the disk is unknown, and a later sync that works does not tell. So nothing
             // is written, and nothing acknowledged, until a restart has read what is really there.
@@ -214,6 +217,14 @@ impl Writer {
             ));
         }
         Err(Failure::Commit(unavailable(&error)))
+    }
+
+    /// On a full disk the room that the log has can be had again: it starts from its beginning once all of it was written
+    /// back, and beside a busy writer that is otherwise seen to only when it has grown far (threat R8).
+    fn make_room(&self, error: &rusqlite::Error) {
+        if error.sqlite_error_code() == Some(ErrorCode::DiskFull) {
+            checkpoint::run(&self.connection, &self.log, &self.counters);
+        }
     }
 
     fn roll_back(&mut self) {
@@ -254,4 +265,53 @@ pub(crate) fn is_the_disk(error: &rusqlite::Error) -> bool {
                 | ErrorCode::OutOfMemory
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use records::TenantId;
+    use store::{Becomes, Expect, Key, Kind, Space};
+
+    use super::*;
+    use crate::file::{self, Use};
+    use crate::migrate;
+
+    fn put(name: &str, text: &str, expect: Expect) -> Vec<Operation> {
+        let becomes =
+            Becomes::Put { body: format!("{{\"text\":\"{text}\"}}"), index: Vec::new(), drop_at: None };
+        vec![Operation { kind: Kind::RefreshFamily, key: Key::of(&[name]), expect, becomes }]
+    }
+
+    #[test]
+    fn r8_where_the_disk_is_full_the_log_is_written_back_and_its_room_used_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("authd.db");
+        file::secure(&path).unwrap();
+        let mut connection = file::connect(&path, Use::Write).unwrap();
+        let is_empty = file::claim(&connection, &path).unwrap();
+        migrate::begun_or_made(&mut connection, &path, is_empty, migrate::MIGRATIONS).unwrap();
+        let counters = Arc::<Counters>::default();
+        let mut writer =
+            Writer::new(connection, Arc::default(), Arc::default(), Arc::clone(&counters)).unwrap();
+        let space = Space::Tenant(TenantId::parse("acme").unwrap());
+        let log = directory.path().join("authd.db-wal");
+        let length = || std::fs::metadata(&log).unwrap().len();
+        let small = |number: usize| put(&format!("row{number}"), "small", Expect::Absent);
+        let write = |writer: &mut Writer, operations: Vec<Operation>| {
+            writer.transact(&[(&space, operations.as_slice())])
+        };
+        for number in 0..20 {
+            assert!(write(&mut writer, small(number)).is_ok());
+        }
+        // From here on there is no room for another page: the next large row does not fit.
+        let pages: i64 = writer.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
+        writer.connection.query_row(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(())).unwrap();
+        let before = length();
+        let refused = write(&mut writer, put("large", &"x".repeat(50_000), Expect::Absent));
+        assert!(matches!(refused, Err(Failure::Statement(_))));
+        assert_eq!(counters.checkpoints.load(Ordering::Relaxed), 1);
+        // What fits goes on, and from the log's beginning.
+        assert!(write(&mut writer, small(20)).is_ok());
+        assert_eq!(length(), before, "the log has not grown");
+    }
 }

@@ -149,14 +149,20 @@ fn a_database_of_a_newer_version_or_of_a_changed_build_is_refused() {
     let path = directory.path().join("authd.db");
     drop(Sqlite::open(&path).unwrap());
     let change = |sql: &str| Connection::open(&path).unwrap().execute_batch(sql).unwrap();
-    change("PRAGMA user_version = 2");
+    // A newer version added something: this one works on.
+    change("INSERT INTO migration (number, name, checksum) VALUES (77, 'wider', 'x')");
+    drop(Sqlite::open(&path).unwrap());
+    // It took something away: this one would not know what it does.
+    change("PRAGMA user_version = 77");
     let refused = Sqlite::open(&path).unwrap_err();
-    assert_eq!(refused, OpenError::Newer { path: path.clone(), found: 2, known: 1 });
+    let known = u32::try_from(store_sqlite::migrate::MIGRATIONS.len()).unwrap();
+    assert_eq!(refused, OpenError::Newer { path: path.clone(), needs: 77, known });
     assert!(refused.to_string().contains("newer version of authd"), "{refused}");
-    change("PRAGMA user_version = 1; UPDATE migration SET checksum = 'x'");
+    change("PRAGMA user_version = 1; UPDATE migration SET checksum = 'x' WHERE number = 1");
     assert_eq!(Sqlite::open(&path).unwrap_err(), OpenError::OtherMigration { path: path.clone(), number: 1 });
     change("DELETE FROM migration");
-    assert_eq!(Sqlite::open(&path).unwrap_err(), OpenError::OtherMigration { path, number: 1 });
+    let refused = Sqlite::open(&path).unwrap_err();
+    assert!(matches!(&refused, OpenError::Damaged { .. }), "{refused:?}");
 }
 
 #[tokio::test]
@@ -424,4 +430,50 @@ async fn a_file_that_grew_by_what_expires_shrinks_again() {
     assert_eq!(left, 40_000);
     assert!(pages() <= empty + 300, "{} pages after {empty}", pages());
     assert!(has(&database, Kind::Client, "stays").await);
+}
+
+#[tokio::test]
+async fn a_reader_that_stands_still_delays_no_commit_and_the_log_begins_again_when_it_is_gone() {
+    const BATCH: usize = 128;
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("authd.db");
+    let database = Sqlite::open(&path).unwrap();
+    let log = || std::fs::metadata(beside(&path, "-wal")).unwrap().len();
+    // Some 16 MiB at a time, all of it waiting at once.
+    let write = async |batch: usize| {
+        let operations = (0..BATCH).map(|number| {
+            let row = put(Kind::RefreshFamily, &format!("{number}"), None);
+            // Other text each time: a page that stays as it is is not written.
+            let body = format!("{{\"x\":\"{}\"}}", ["x", "y"][batch % 2].repeat(128 * 1024));
+            let becomes = Becomes::Put { body, index: Vec::new(), drop_at: None };
+            Operation { becomes, expect: Expect::Covered, ..row }
+        });
+        let space = space();
+        let mut waiting: Vec<Pin<Box<dyn Future<Output = _>>>> = Vec::new();
+        for operation in operations {
+            let mut commit: Pin<Box<dyn Future<Output = _>>> =
+                Box::pin(database.commit(&space, vec![operation]));
+            let _ = commit.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            waiting.push(commit);
+        }
+        for commit in waiting {
+            commit.await.unwrap();
+        }
+    };
+    let reader = Connection::open(&path).unwrap();
+    reader.execute_batch("BEGIN; SELECT count(*) FROM record").unwrap();
+    for batch in 0..4 {
+        write(batch).await;
+    }
+    let grown = log();
+    assert!(grown > 50 << 20, "nothing of it can be written back past the reader: {grown}");
+    drop(reader);
+    for batch in 4..12 {
+        write(batch).await;
+    }
+    let statistics = database.statistics();
+    assert!(statistics.checkpoints > 0, "{statistics:?}");
+    assert!(log() < grown + (64 << 20), "the log began again: {} after {grown}", log());
+    database.close();
+    assert!(!beside(&path, "-wal").exists());
 }

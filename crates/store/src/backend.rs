@@ -26,7 +26,8 @@ pub enum Expect {
     Absent,
     /// The row is at this version.
     Version(Version),
-    /// Nothing: another operation of the same commit covers this row, as a record covers the unique names it owns.
+    /// Nothing: another operation of the same commit covers this row, as a record covers the unique names it owns, or
+    /// the row is to go whatever it is by now.
     Covered,
 }
 
@@ -107,6 +108,8 @@ pub enum Refused {
     Retention(Kind),
     /// An index entry for a kind that has no index.
     Index(Kind),
+    /// An index entry's value and the row's key are together longer than [`IndexEntry::LONGEST`].
+    EntryTooLong(Kind),
     /// The record's secret could not be sealed.
     Sealing(Kind),
 }
@@ -121,6 +124,9 @@ impl fmt::Display for Refused {
             Self::BodyTooLong(kind) => (kind, "is too large"),
             Self::Retention(kind) => (kind, "has an end that does not fit its kind"),
             Self::Index(kind) => (kind, "cannot be indexed"),
+            Self::EntryTooLong(kind) => {
+                (kind, "has too long an index entry for its key: the two share one limit")
+            }
             Self::Sealing(kind) => (kind, "could not be sealed"),
         };
         write!(f, "{} {why}", kind.name())
@@ -209,8 +215,12 @@ impl Operation {
         if !end_fits {
             return Err(Refused::Retention(kind));
         }
-        if !index_fits || index.iter().any(|entry| entry.value.as_str().len() > Key::LONGEST) {
+        if !index_fits {
             return Err(Refused::Index(kind));
+        }
+        let key = self.key.as_str().len();
+        if index.iter().any(|entry| entry.value.as_str().len().saturating_add(key) > IndexEntry::LONGEST) {
+            return Err(Refused::EntryTooLong(kind));
         }
         Ok(())
     }
@@ -260,4 +270,11 @@ pub trait Backend: Clone + Send + Sync + 'static {
     /// A number that changes, durably and in the same commit, whenever a row of a configuration kind is written or
     /// deleted, by whichever process; and at no other time.
     fn configuration_version(&self) -> impl Future<Output = Result<u64, Unavailable>> + Send;
+
+    /// Waits until configuration may have been changed by another process, so that [`Backend::configuration_version`] can
+    /// be asked sooner than by a timer. A hint: it may come for nothing, late, or never, and is for one waiter at a time.
+    /// A future that is dropped loses none. By default never.
+    fn configuration_hint(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
 }

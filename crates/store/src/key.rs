@@ -104,6 +104,10 @@ pub struct IndexEntry {
 }
 
 impl IndexEntry {
+    /// The most bytes that an entry's value and its row's key may have together: what an index of common databases takes
+    /// beside names and the space.
+    pub const LONGEST: usize = 2400;
+
     /// The entry of this name for these parts.
     pub fn of(name: &'static str, parts: &[&str]) -> Self {
         Self { name, value: Key::of(parts) }

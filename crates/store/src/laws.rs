@@ -20,8 +20,8 @@ pub use ends::{
     short_lived_rows_stay_until_their_end, short_lived_rows_survive_later_ones,
 };
 pub use pages::{
-    filtered_pages_follow_the_index, pages_are_ordered_and_bounded, pages_do_not_skip_what_was_there,
-    short_lived_kinds_have_no_pages,
+    entries_are_found_or_refused_however_long, filtered_pages_follow_the_index,
+    pages_are_ordered_and_bounded, pages_do_not_skip_what_was_there, short_lived_kinds_have_no_pages,
 };
 pub use races::{
     many_rotations_of_one_row_happen_one_by_one, one_of_many_claims_succeeds, swaps_lose_nothing,
@@ -65,6 +65,7 @@ where
     pages_are_ordered_and_bounded(make().await).await;
     pages_do_not_skip_what_was_there(make().await).await;
     filtered_pages_follow_the_index(make().await).await;
+    entries_are_found_or_refused_however_long(make().await).await;
     short_lived_kinds_have_no_pages(make().await).await;
     kept_rows_stay(make().await).await;
     long_lived_rows_leave_in_bounded_slices(make().await).await;

@@ -6,7 +6,7 @@ use crate::seal::Sealer;
 use crate::stored::{
     self, GrantOwner, IdentifierOwner, LoginOwner, OriginOwner, Stored, login_key, origin_key,
 };
-use crate::{Becomes, Expect, Kind, Operation, Refused, Space};
+use crate::{Becomes, Expect, Key, Kind, Operation, Refused, Space};
 
 /// Lowers a commit.
 pub(crate) fn lower(sealer: &Sealer, space: &Space, writes: &[Write]) -> Result<Vec<Operation>, Refused> {
@@ -159,6 +159,11 @@ impl Lowering<'_> {
             Write::CreateRefreshFamily(family) => self.create(family),
             Write::ReplaceRefreshFamily(old, new) => self.replace(old, new),
             Write::DeleteRefreshFamily(family) => self.remove(family),
+            Write::EndRefreshFamily(id) => {
+                let key = Key::of(&[id.as_str()]);
+                self.push(Kind::RefreshFamily, key, Expect::Covered, Becomes::Delete, false);
+                Ok(())
+            }
             Write::RelyOnRefreshFamily(family) => self.rely_on(family),
             Write::ReserveAttempt(None, new) => self.create(new),
             Write::ReserveAttempt(Some(old), new) => self.replace(old, new),
@@ -280,7 +285,7 @@ impl Lowering<'_> {
 
     /// Adds an operation, merging a touch with another touch or change of the same row at the same version.
     /// Everything else that names a row twice stays, and is refused by [`Operation::validate`].
-    fn push(&mut self, kind: Kind, key: crate::Key, expect: Expect, becomes: Becomes, is_touch: bool) {
+    fn push(&mut self, kind: Kind, key: Key, expect: Expect, becomes: Becomes, is_touch: bool) {
         let operation = Operation { kind, key, expect, becomes };
         let same = self.operations.iter_mut().find(|lowered| {
             let other = &lowered.operation;

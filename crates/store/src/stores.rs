@@ -140,7 +140,7 @@ impl<B: Backend> Stores<B> {
 
     /// Asks the backend whether configuration was written, and if so forgets what is cached; and the source of the
     /// key-encryption keys whether they are others now. Call it from a timer: its period is how long another process's
-    /// changes may stay unseen. Returns whether anything was forgotten.
+    /// changes may stay unseen. Call it also when [`Stores::refresh_hint`] comes. Returns whether anything was forgotten.
     ///
     /// # Errors
     ///
@@ -184,6 +184,12 @@ impl<B: Backend> Stores<B> {
 
     fn refused(&self) -> MutexGuard<'_, Option<Arc<SealingKeys>>> {
         self.shared.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until a [`Stores::refresh`] may find something, as [`Backend::configuration_hint`]. It may never come: the
+    /// timer is what is relied on.
+    pub async fn refresh_hint(&self) {
+        self.shared.backend.configuration_hint().await;
     }
 
     /// A number that changes whenever configuration was written, as [`Backend::configuration_version`].

@@ -22,6 +22,8 @@
 )]
 
 mod browser;
+#[path = "../../store-postgres/tests/server/mod.rs"]
+mod database;
 mod html;
 mod moments;
 mod people;
@@ -34,4 +36,4 @@ pub use html::Form;
 pub use moments::TestMoments;
 pub use people::{CHALLENGE, VERIFIER, callback_of, password_of, user_id};
 pub use request::{Reply, Send};
-pub use world::{On, TENANTS, World, on_both};
+pub use world::{On, TENANTS, World, on_both, on_each};

@@ -1,7 +1,7 @@
 //! The world: one server, two tenants, a fake clock.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use authd::administration::client_grants::{self, Granted};
 use authd::administration::clients::{self, NewClient};
@@ -17,8 +17,10 @@ use records::{
     SubjectType, TenantId, TenantSettings, UnixTime,
 };
 use store::{MemoryBackend, Sealer, SealingKeys, Stores};
+use store_postgres::{IfEmpty, Postgres, Settings};
 use store_sqlite::Sqlite;
 
+use crate::database::Server;
 use crate::{Send, TestMoments};
 
 /// The two tenants and where they answer. Both hold the same names, so that a mix-up cannot go unseen.
@@ -32,6 +34,67 @@ pub enum On {
     Memory,
     /// SQLite, in a temporary directory.
     Sqlite,
+    /// PostgreSQL: a database of its own on a server that the worlds of a process share.
+    Postgres,
+}
+
+/// Where a world's records are, as long as somebody holds it.
+#[derive(Clone, Debug)]
+enum Place {
+    Memory(MemoryBackend),
+    Sqlite(Arc<tempfile::TempDir>),
+    /// A database of this name.
+    Postgres(Arc<Server>, String),
+}
+
+impl Place {
+    fn of(on: On) -> Self {
+        match on {
+            On::Memory => Self::Memory(MemoryBackend::default()),
+            On::Sqlite => {
+                Self::Sqlite(Arc::new(tempfile::tempdir().expect("there is a temporary directory")))
+            }
+            On::Postgres => {
+                let server = shared_server();
+                let address = server.database();
+                let name = address.split(['/', '?']).nth(3).unwrap_or_default();
+                Self::Postgres(Arc::clone(&server), name.to_owned())
+            }
+        }
+    }
+
+    /// The database as a process that begins opens it.
+    async fn open(&self) -> AnyStores {
+        let backend = match self {
+            Self::Memory(backend) => AnyBackend::Memory(backend.clone()),
+            Self::Sqlite(directory) => {
+                let file = directory.path().join("world.db");
+                AnyBackend::Sqlite(Sqlite::open(file).expect("the database opens"))
+            }
+            Self::Postgres(server, name) => {
+                let settings = Settings::parse(&server.address(name)).unwrap();
+                let opened = Postgres::open(&settings, IfEmpty::Make).await;
+                AnyBackend::Postgres(opened.expect("the database opens"))
+            }
+        };
+        Stores::open(backend, World::sealer()).await.expect("the stores open")
+    }
+
+    fn outlives_its_process(&self) {
+        assert!(!matches!(self, Self::Memory(_)), "what is in memory is its process's alone");
+    }
+}
+
+/// One server for all worlds that there are at a time; it ends with the last of them. What it loses in a power failure
+/// no test of a world is about.
+fn shared_server() -> Arc<Server> {
+    static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
+    let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+    shared.upgrade().unwrap_or_else(|| {
+        let server = Arc::new(Server::start_with(&["-c", "listen_addresses=", "-c", "fsync=off"]));
+        *shared = Arc::downgrade(&server);
+        server
+    })
 }
 
 /// The whole server in one process.
@@ -39,7 +102,7 @@ pub enum On {
 pub struct World {
     app: Arc<App>,
     moments: Arc<TestMoments>,
-    directory: Option<tempfile::TempDir>,
+    place: Place,
 }
 
 /// The secret of every application that [`World::new`] makes, by tenant.
@@ -47,19 +110,18 @@ pub(crate) fn secret_of(tenant: &str) -> String {
     format!("secret-of-the-worker-of-{tenant}-0123456789abcdef")
 }
 
-/// Runs a test in a world with people on each backend.
+/// Runs a test in a world with people on the backends that need nothing but this process.
 pub async fn on_both(test: impl AsyncFn(World)) {
     for on in [On::Memory, On::Sqlite] {
         test(World::with_people(on).await).await;
     }
 }
 
-fn sqlite(directory: &tempfile::TempDir) -> AnyBackend {
-    AnyBackend::Sqlite(Sqlite::open(directory.path().join("world.db")).expect("the database opens"))
-}
-
-fn sealer() -> Sealer {
-    Sealer::new(SealingKeys::new("test", [42; 32].into()))
+/// Runs a test in a world with people on each backend.
+pub async fn on_each(test: impl AsyncFn(World)) {
+    for on in [On::Memory, On::Sqlite, On::Postgres] {
+        test(World::with_people(on).await).await;
+    }
 }
 
 impl World {
@@ -68,21 +130,15 @@ impl World {
     pub async fn new(on: On) -> Self {
         // 2026-01-01T00:00:00Z
         let moments = Arc::new(TestMoments::new(UnixTime(1_767_225_600), 1));
-        let (backend, directory) = match on {
-            On::Memory => (AnyBackend::Memory(MemoryBackend::default()), None),
-            On::Sqlite => {
-                let directory = tempfile::tempdir().expect("there is a temporary directory");
-                (sqlite(&directory), Some(directory))
-            }
-        };
-        let stores = Stores::open(backend, sealer()).await.expect("the stores open");
+        let place = Place::of(on);
+        let stores = place.open().await;
         for (name, origin) in TENANTS {
             let id = TenantId::parse(name).unwrap();
             let origins = vec![Origin::parse(origin).unwrap()];
             tenants::create(&stores, &id, origins, TenantSettings::default(), &*moments).await.unwrap();
         }
         let app = Arc::new(App::new(stores, Arc::clone(&moments) as Arc<_>, Limits::default()));
-        let world = Self { app, moments, directory };
+        let world = Self { app, moments, place };
         for (name, _) in TENANTS {
             world.api(name, "https://api.example/", |_| {}).await;
             world.machine(name, "worker", &secret_of(name)).await;
@@ -91,22 +147,32 @@ impl World {
         world
     }
 
-    /// Stores on the same database as another process has them: with a cache of its own. SQLite only.
+    /// Stores on the same database as another process has them: with a cache of its own. Not in memory.
     pub async fn another_process(&self) -> AnyStores {
-        let directory = self.directory.as_ref().expect("the world is on SQLite");
-        Stores::open(sqlite(directory), sealer()).await.expect("the stores open")
+        self.place.outlives_its_process();
+        self.place.open().await
     }
 
-    /// The same world after its process ended and another began: on the same database, with nothing in memory. SQLite
-    /// only.
+    /// Another server on the same database and the same clock, as behind a balancer. Not in memory.
+    pub async fn beside(&self) -> Self {
+        self.place.outlives_its_process();
+        Self::on(self.place.clone(), Arc::clone(&self.moments)).await
+    }
+
+    /// The same world after its process ended and another began: on the same database, with nothing in memory. Not in
+    /// memory.
     pub async fn restarted(self) -> Self {
-        let Self { app, moments, directory } = self;
+        let Self { app, moments, place } = self;
+        place.outlives_its_process();
         app.close();
         drop(app);
-        let directory = directory.expect("the world is on SQLite");
-        let stores = Stores::open(sqlite(&directory), sealer()).await.expect("the stores open");
+        Self::on(place, moments).await
+    }
+
+    async fn on(place: Place, moments: Arc<TestMoments>) -> Self {
+        let stores = place.open().await;
         let app = Arc::new(App::new(stores, Arc::clone(&moments) as Arc<_>, Limits::default()));
-        Self { app, moments, directory: Some(directory) }
+        Self { app, moments, place }
     }
 
     /// The server.
@@ -116,27 +182,27 @@ impl World {
 
     /// The backend, where it is in memory: it says what it holds and what it was asked for.
     pub fn memory(&self) -> &MemoryBackend {
-        match self.app.stores().backend() {
-            AnyBackend::Memory(backend) => backend,
-            _ => panic!("the world is not in memory"),
-        }
+        let Place::Memory(backend) = &self.place else { panic!("the world is not in memory") };
+        backend
     }
 
     /// Ends the server and gives its database, `world.db`, to another one, which opens it with [`World::sealer`]. SQLite
     /// only.
-    pub fn into_directory(self) -> tempfile::TempDir {
+    pub fn into_directory(self) -> Arc<tempfile::TempDir> {
         self.app.close();
-        self.directory.expect("the world is on SQLite")
+        let Place::Sqlite(directory) = self.place else { panic!("the world is not on SQLite") };
+        directory
     }
 
     /// What opens a world's database.
     pub fn sealer() -> Sealer {
-        sealer()
+        Sealer::new(SealingKeys::new("test", [42; 32].into()))
     }
 
     /// Where the database `world.db` lies, where it is SQLite's.
     pub fn directory(&self) -> &Path {
-        self.directory.as_ref().expect("the world is on SQLite").path()
+        let Place::Sqlite(directory) = &self.place else { panic!("the world is not on SQLite") };
+        directory.path()
     }
 
     /// The clock and the bytes.

@@ -19,7 +19,7 @@ use authd::outbound::guarded::Guarded;
 use jwt_core::{JwkSet, Scratch, TokenType, Verifier};
 use records::{ApplicationType, ClientId, LogoutDelivery, TenantId};
 use serde_json::{Value, json};
-use testkit::{Browser, On, TestMoments, World, on_both, user_id};
+use testkit::{Browser, On, TestMoments, World, on_both, password_of, user_id};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -182,6 +182,58 @@ async fn lo_10_who_does_not_hear_is_told_again_later_and_later_and_by_a_new_toke
 }
 
 #[tokio::test]
+async fn lo_10_a_tenant_whose_application_does_not_answer_holds_up_no_other_tenant() {
+    let world = World::with_people(On::Memory).await;
+    switch_on(world.app());
+    let (slow, quick) = (Endpoint::new().await, Endpoint::new().await);
+    for (tenant, endpoint) in [("first", &slow), ("second", &quick)] {
+        let mut new = NewClient::of_type(ApplicationType::RegularWeb, "An app");
+        new.backchannel_logout_uri = Some(endpoint.uri());
+        world.application(tenant, "app", new, "authorization_code implicit").await;
+        let mut browser = Browser::at(&world, tenant);
+        let more = [("response_type", "id_token"), ("scope", "openid"), ("audience", "")];
+        browser.obtain("app", &more).await.field("id_token");
+        browser.open("/v2/logout").await;
+    }
+    // The one of the first tenant answers only once the other was told.
+    let answers = async {
+        let (mut stream, _) = slow.0.accept().await.unwrap();
+        let mut heard = [0; 4096];
+        assert_ne!(stream.read(&mut heard).await.unwrap(), 0);
+        quick.hear("200 OK").await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+        stream
+    };
+    let ((), _open) = tokio::join!(deliver(&world), answers);
+    assert_eq!(waiting(&world).await, [], "its answer was not too late");
+}
+
+#[tokio::test]
+async fn lo_09_a_session_that_somebody_elses_login_ends_is_told_and_ones_own_next_login_is_not() {
+    let world = World::with_people(On::Memory).await;
+    switch_on(world.app());
+    let endpoint = Endpoint::new().await;
+    register(&world, "one", Some(endpoint.uri())).await;
+    let mut browser = Browser::at(&world, "first");
+    let more = [("response_type", "id_token"), ("scope", "openid"), ("audience", "")];
+    browser.obtain("one", &more).await.field("id_token");
+    let again = [&more[..], &[("prompt", "login")]].concat();
+    let landed = browser.ask("one", &again).await;
+    browser.log_in(&landed, "ada", &password_of("first", "ada")).await.field("id_token");
+    assert_eq!(waiting(&world).await, [], "she is still logged in");
+    let [session] = &world.store("first").sessions(&user_id("ada"), None, 9).await.unwrap()[..] else {
+        panic!("one session")
+    };
+    let landed = browser.ask("one", &again).await;
+    browser.log_in(&landed, "bob", &password_of("first", "bob")).await;
+    let [delivery] = &waiting(&world).await[..] else { panic!("one delivery") };
+    assert_eq!((&delivery.user, &delivery.session), (&user_id("ada"), &session.record.id));
+    let ((), token) = tokio::join!(deliver(&world), endpoint.hear("200 OK"));
+    assert_eq!(verified(&world, "one", &token).await.1["sub"], "auth0|ada");
+    assert_eq!(waiting(&world).await, []);
+}
+
+#[tokio::test]
 async fn an_application_that_refuses_or_cannot_be_told_for_a_day_is_not_told_again() {
     let world = World::with_people(On::Memory).await;
     switch_on(world.app());
@@ -246,19 +298,21 @@ async fn what_was_to_be_told_is_told_after_a_restart() {
 
 #[tokio::test]
 async fn of_several_servers_on_one_store_one_tells() {
-    let world = World::with_people(On::Sqlite).await;
-    switch_on(world.app());
-    let endpoint = Endpoint::new().await;
-    register(&world, "one", Some(endpoint.uri())).await;
-    out_after(&world, &["one"]).await;
-    let moments = Arc::new(TestMoments::new(world.moments().now(), 2));
-    let other = App::new(world.another_process().await, moments, Limits::default());
-    switch_on(&other);
-    let one = async { world.app().deliver_logouts(Look::Everywhere).await.unwrap() };
-    let two = async { other.deliver_logouts(Look::Everywhere).await.unwrap() };
-    let ((), (), _) = tokio::join!(one, two, endpoint.hear("200 OK"));
-    assert!(endpoint.is_idle().await);
-    assert_eq!(waiting(&world).await, []);
+    for on in [On::Sqlite, On::Postgres] {
+        let world = World::with_people(on).await;
+        switch_on(world.app());
+        let endpoint = Endpoint::new().await;
+        register(&world, "one", Some(endpoint.uri())).await;
+        out_after(&world, &["one"]).await;
+        let moments = Arc::new(TestMoments::new(world.moments().now(), 2));
+        let other = App::new(world.another_process().await, moments, Limits::default());
+        switch_on(&other);
+        let one = async { world.app().deliver_logouts(Look::Everywhere).await.unwrap() };
+        let two = async { other.deliver_logouts(Look::Everywhere).await.unwrap() };
+        let ((), (), _) = tokio::join!(one, two, endpoint.hear("200 OK"));
+        assert!(endpoint.is_idle().await);
+        assert_eq!(waiting(&world).await, []);
+    }
 }
 
 #[tokio::test]

@@ -45,7 +45,7 @@ fn written(before: &[HeldRow], after: &[HeldRow]) -> BTreeMap<&'static str, usiz
 fn state(world: &World, on: On) -> (Vec<HeldRow>, Vec<Vec<u8>>) {
     match on {
         On::Memory => (world.memory().rows(), Vec::new()),
-        On::Sqlite => {
+        On::Sqlite | On::Postgres => {
             let files = ["world.db", "world.db-wal"];
             (Vec::new(), files.map(|name| std::fs::read(world.directory().join(name)).unwrap()).into())
         }

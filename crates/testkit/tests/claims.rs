@@ -1,6 +1,6 @@
 //! The `claims` parameter from outside (OpenID Connect Core 1.0 §5.5).
 
-use testkit::{Browser, World, on_both};
+use testkit::{Browser, World, on_each};
 
 fn names(claims: &serde_json::Value) -> Vec<&str> {
     let mut names: Vec<_> = claims.as_object().into_iter().flatten().map(|(name, _)| name.as_str()).collect();
@@ -16,7 +16,7 @@ const SINGLE: &str = r#"{"userinfo":{"email":null},"id_token":{"nickname":null}}
 
 #[tokio::test]
 async fn rfc6749_3_3_a_scope_that_is_wider_than_the_request_is_named() {
-    on_both(async |world| {
+    on_each(async |world| {
         let mut browser = Browser::at(&world, "first");
         let wanted = [
             ("scope", "openid"),
@@ -41,7 +41,7 @@ async fn rfc6749_3_3_a_scope_that_is_wider_than_the_request_is_named() {
 
 #[tokio::test]
 async fn ui_08_a_sealed_token_gives_the_single_claims_and_no_more() {
-    on_both(async |world| {
+    on_each(async |world| {
         let mut browser = Browser::at(&world, "first");
         let wanted =
             [("scope", "openid"), ("audience", ""), ("claims", SINGLE), ("response_type", "token id_token")];

@@ -3,7 +3,7 @@
 use authd::administration::clients::NewClient;
 use http::{StatusCode, header};
 use records::{ApplicationType, ErrorProfile};
-use testkit::{Browser, Reply, VERIFIER, World, callback_of, on_both, password_of};
+use testkit::{Browser, Reply, VERIFIER, World, callback_of, on_each, password_of};
 
 const CODE: &[(&str, &str)] = &[("response_type", "code"), ("scope", "openid read")];
 
@@ -19,7 +19,7 @@ fn is_refused(reply: &Reply, what: &str) {
 
 #[tokio::test]
 async fn cg_01_cg_03_a_code_is_good_once_and_for_a_minute() {
-    on_both(async |world| {
+    on_each(async |world| {
         let first = code(&world, "spa").await;
         world.redeem("first", "spa", &first, &[]).await.access_token();
         is_refused(&world.redeem("first", "spa", &first, &[]).await, "at once");
@@ -47,7 +47,7 @@ async fn cg_01_cg_03_a_code_is_good_once_and_for_a_minute() {
 
 #[tokio::test]
 async fn cg_01_a_second_use_ends_the_refresh_token_that_came_of_the_first() {
-    on_both(async |world| {
+    on_each(async |world| {
         world.change_api("first", "https://api.example/", |api| api.allow_offline_access = true).await;
         let more = [("response_type", "code"), ("scope", "openid read offline_access")];
         for client in ["spa", "web"] {
@@ -84,7 +84,7 @@ async fn cg_01_a_second_use_ends_the_refresh_token_that_came_of_the_first() {
 
 #[tokio::test]
 async fn cg_04_to_cg_12_whatever_is_refused_the_code_is_still_its_owners() {
-    on_both(async |world| {
+    on_each(async |world| {
         let other = NewClient::of_type(ApplicationType::SinglePage, "Another page");
         world.application("first", "other", other, "authorization_code").await;
         for client_id in ["spa", "web"] {
@@ -140,7 +140,7 @@ async fn cg_04_to_cg_12_whatever_is_refused_the_code_is_still_its_owners() {
 
 #[tokio::test]
 async fn cg_10_a_verifier_for_a_code_without_a_challenge_is_a_downgrade() {
-    on_both(async |world| {
+    on_each(async |world| {
         let mut browser = Browser::at(&world, "first");
         let plain = [CODE, &[("code_challenge", "")]].concat();
         let code = browser.obtain("web", &plain).await.field("code");
@@ -153,7 +153,7 @@ async fn cg_10_a_verifier_for_a_code_without_a_challenge_is_a_downgrade() {
 
 #[tokio::test]
 async fn cg_07_the_redirect_uri_may_be_left_out_where_it_was_left_out_before() {
-    on_both(async |world| {
+    on_each(async |world| {
         let mut browser = Browser::at(&world, "first");
         let without = [CODE, &[("redirect_uri", "")]].concat();
         let code = browser.obtain("web", &without).await.field("code");
@@ -169,7 +169,7 @@ async fn cg_07_the_redirect_uri_may_be_left_out_where_it_was_left_out_before() {
 
 #[tokio::test]
 async fn lc_12_whoever_is_blocked_or_deleted_meanwhile_gets_no_tokens() {
-    on_both(async |world| {
+    on_each(async |world| {
         let first = code(&world, "web").await;
         world.change("first", "ada", |user| user.is_blocked = true).await;
         let (status, error, _) = world.redeem("first", "web", &first, &[]).await.error();
@@ -186,7 +186,7 @@ async fn lc_12_whoever_is_blocked_or_deleted_meanwhile_gets_no_tokens() {
 
 #[tokio::test]
 async fn az_38_a_code_is_redeemed_where_it_was_issued() {
-    on_both(async |world| {
+    on_each(async |world| {
         world.also_at("first", "https://alias.example/").await;
         let code = code(&world, "spa").await;
         is_refused(&world.redeem("second", "spa", &code, &[]).await, "another tenant");
@@ -207,7 +207,7 @@ async fn az_38_a_code_is_redeemed_where_it_was_issued() {
 
 #[tokio::test]
 async fn tk_06_a_code_is_for_applications_that_may_use_codes() {
-    on_both(async |world| {
+    on_each(async |world| {
         let code = code(&world, "spa").await;
         let reply = world.redeem("first", "password", &code, &[]).await;
         assert_eq!((reply.error().0, reply.error().1.as_str()), (403, "unauthorized_client"));
@@ -218,7 +218,7 @@ async fn tk_06_a_code_is_for_applications_that_may_use_codes() {
 
 #[tokio::test]
 async fn the_tokens_tell_about_the_person_as_they_are_when_the_code_is_redeemed() {
-    on_both(async |world| {
+    on_each(async |world| {
         let mut browser = Browser::at(&world, "first");
         let more =
             [("response_type", "code"), ("scope", "openid email"), ("audience", ""), ("max_age", "1000")];

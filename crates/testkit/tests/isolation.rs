@@ -1,11 +1,11 @@
 //! Nothing of one tenant's people opens anything at the other (threats DA-09, AZ-38).
 
 use http::{Method, StatusCode, header};
-use testkit::{Browser, on_both, password_of};
+use testkit::{Browser, on_each, password_of};
 
 #[tokio::test]
 async fn everything_of_the_first_tenant_is_nothing_at_the_second() {
-    on_both(async |world| {
+    on_each(async |world| {
         let mut first = Browser::at(&world, "first");
         let scopes = ("scope", "openid email read");
         let landed = first.obtain("spa", &[("response_type", "code token id_token"), scopes]).await;
@@ -54,7 +54,7 @@ async fn everything_of_the_first_tenant_is_nothing_at_the_second() {
 
 #[tokio::test]
 async fn what_was_made_at_one_origin_of_a_tenant_is_used_at_that_origin() {
-    on_both(async |world| {
+    on_each(async |world| {
         world.also_at("first", "https://alias.example/").await;
         let mut browser = Browser::at(&world, "first");
         let sealed =
@@ -77,7 +77,7 @@ async fn what_was_made_at_one_origin_of_a_tenant_is_used_at_that_origin() {
 
 #[tokio::test]
 async fn lc_22_forwarded_headers_change_no_address_of_the_flow() {
-    on_both(async |world| {
+    on_each(async |world| {
         let browser = Browser::at(&world, "first");
         let path = "/authorize?client_id=spa&response_type=token&scope=openid&nonce=n";
         for (name, value) in [

@@ -273,6 +273,44 @@ async fn lo_03_lo_04_lo_06_lo_08_whatever_proves_nothing_is_asked_about() {
 }
 
 #[tokio::test]
+async fn lo_08_an_application_with_a_secret_of_its_own_cannot_write_a_hint_that_logs_others_people_out() {
+    let world = World::with_people(On::Memory).await;
+    prepared(&world).await;
+    let (browser, _) = logged_in(&world, "first", "app").await;
+    let secret = World::secret("first");
+    let key =
+        jwt_core::SigningKey::dangerous_from_short_secret(jwt_core::Algorithm::Hs256, secret.as_bytes());
+    let signer = jwt_core::Signer::new(key.unwrap(), jwt_core::TokenType::Jwt, None).unwrap();
+    let now = world.moments().now().0;
+    let mut claims = serde_json::json!({
+        "iss": "https://first.example/", "sub": user_id("ada").to_string(), "aud": "own", "iat": now, "exp": now + 60,
+    });
+    for sid in [None, Some("a-guess")] {
+        if let Some(sid) = sid {
+            claims["sid"] = sid.into();
+        }
+        let forged = signer.sign(&claims).unwrap();
+        let mut browser = browser.clone();
+        let landed = oidc(&mut browser, &[("id_token_hint", &forged)]).await;
+        assert_eq!(landed.page(), "/u/logout", "{sid:?}");
+        assert!(is_logged_in(&browser).await);
+    }
+    // Where it did get something by this session it may end it, as by a hint that we wrote.
+    let mut browser = browser.clone();
+    let more = [("response_type", "id_token"), ("scope", "openid"), ("audience", "")];
+    let landed = browser.ask("own", &more).await;
+    if landed.page() == "/u/consent" {
+        browser.accept(&landed).await;
+    }
+    if let Some(claims) = claims.as_object_mut() {
+        claims.remove("sid");
+    }
+    let forged = signer.sign(&claims).unwrap();
+    oidc(&mut browser, &[("id_token_hint", &forged)]).await;
+    assert!(!is_logged_in(&browser).await);
+}
+
+#[tokio::test]
 async fn where_nobody_is_logged_in_nobody_is_asked() {
     let world = World::with_people(On::Memory).await;
     prepared(&world).await;
@@ -417,6 +455,24 @@ async fn the_own_page_asks_for_a_login_and_comes_back() {
         assert_eq!(browser.open("/u/grants").await.page(), "/u/login");
     })
     .await;
+}
+
+#[tokio::test]
+async fn lc_08_a_session_from_before_a_new_password_does_not_open_the_own_page() {
+    let world = World::with_people(On::Memory).await;
+    let mut browser = Browser::at(&world, "first");
+    browser.obtain("spa", &[]).await;
+    let landed = browser.open("/u/grants").await;
+    assert_eq!((landed.page(), landed.items().len()), ("/u/grants", 1));
+    // A new password whose change stopped before it had ended the last of very many sessions.
+    let later = world.moments().now().after(records::Lifetime(1));
+    world.change("first", "ada", |user| user.credentials_changed_at = later).await;
+    assert_eq!(browser.open("/u/grants").await.page(), "/u/login");
+    let [id] = &grants(&world, "first", "ada").await[..] else { panic!("one grant") };
+    let reply = browser.request(Method::POST, &landed.form().action);
+    let reply = reply.form(&[("withdraw", id.as_str())]).send().await;
+    assert!(reply.header(header::LOCATION).starts_with("/u/login?"), "{}", reply.text());
+    assert_eq!(grants(&world, "first", "ada").await, std::slice::from_ref(id));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use authd::administration::clients::NewClient;
 use http::header;
 use records::{ApplicationType, EnabledClients};
-use testkit::{Reply, World, on_both, password_of};
+use testkit::{Reply, World, on_each, password_of};
 
 const API: &str = "https://api.example/";
 const REALM: &str = "http://auth0.com/oauth/grant-type/password-realm";
@@ -31,7 +31,7 @@ fn is_refused(reply: &Reply, status: u16, error: &str) {
 
 #[tokio::test]
 async fn a_password_becomes_tokens() {
-    on_both(async |world| {
+    on_each(async |world| {
         let reply = ask(&world, &[]).await;
         let claims = world.verified("first", &reply.access_token(), API).await;
         assert_eq!((&claims["sub"], &claims["gty"]), (&"auth0|ada".into(), &"password".into()));
@@ -55,7 +55,7 @@ async fn a_password_becomes_tokens() {
 
 #[tokio::test]
 async fn lc_09_a_wrong_password_and_an_unknown_person_are_answered_alike() {
-    on_both(async |world| {
+    on_each(async |world| {
         let mut seen = Vec::new();
         for (name, password) in [("ada", "wrong-password"), ("nobody", "wrong-password"), ("", "x")] {
             let reply = ask(&world, &[("username", name), ("password", password)]).await;
@@ -77,7 +77,7 @@ async fn lc_09_a_wrong_password_and_an_unknown_person_are_answered_alike() {
 
 #[tokio::test]
 async fn lc_14_a_backend_speaks_for_many_and_is_not_counted_by_its_address() {
-    on_both(async |world| {
+    on_each(async |world| {
         for number in 0..101 {
             let name = format!("person-{number}");
             is_refused(&ask(&world, &[("username", &name), ("password", "x")]).await, 403, "invalid_grant");
@@ -116,7 +116,7 @@ async fn lc_14_a_backend_speaks_for_many_and_is_not_counted_by_its_address() {
 
 #[tokio::test]
 async fn lc_10_an_application_without_a_secret_is_counted_where_it_runs() {
-    on_both(async |world| {
+    on_each(async |world| {
         let native = NewClient::of_type(ApplicationType::Native, "An old program");
         world.application("first", "native", native, "password").await;
         let right = password_of("first", "ada");
@@ -141,7 +141,7 @@ async fn lc_10_an_application_without_a_secret_is_counted_where_it_runs() {
 
 #[tokio::test]
 async fn the_realm_names_the_connection() {
-    on_both(async |world| {
+    on_each(async |world| {
         world.connection("first", "Staff", EnabledClients::All).await;
         world.person("first", "Staff", "eve", "Eves-Password-of-the-staff").await;
         let eve = [("username", "eve"), ("password", "Eves-Password-of-the-staff")];
@@ -160,7 +160,7 @@ async fn the_realm_names_the_connection() {
 
 #[tokio::test]
 async fn tk_06_tk_07_only_applications_that_may_get_tokens_for_passwords() {
-    on_both(async |world| {
+    on_each(async |world| {
         let mut foreign = NewClient::of_type(ApplicationType::RegularWeb, "Somebody else's");
         foreign.is_first_party = false;
         world.application("first", "foreign", foreign, "password authorization_code").await;
@@ -182,7 +182,7 @@ async fn tk_06_tk_07_only_applications_that_may_get_tokens_for_passwords() {
 
 #[tokio::test]
 async fn of_two_tenants_each_knows_its_own_passwords() {
-    on_both(async |world| {
+    on_each(async |world| {
         let theirs = password_of("second", "ada");
         is_refused(&ask(&world, &[("password", &theirs)]).await, 403, "invalid_grant");
         world.settings("first", |settings| settings.default_directory = None).await;

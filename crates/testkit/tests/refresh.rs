@@ -95,8 +95,8 @@ async fn revoke(world: &World, token: &str) -> Reply {
     world.post("first", "/oauth/revoke").form(&form).send().await
 }
 
-async fn on_both(test: impl AsyncFn(World)) {
-    for on in [On::Memory, On::Sqlite] {
+async fn on_each(test: impl AsyncFn(World)) {
+    for on in [On::Memory, On::Sqlite, On::Postgres] {
         test(world(on, |_| {}).await).await;
     }
 }
@@ -139,7 +139,7 @@ async fn rt_03_a_thousand_at_once_get_one_successor_on_sqlite() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn rt_02_without_a_leeway_one_of_many_succeeds_and_the_family_ends() {
-    for on in [On::Memory, On::Sqlite] {
+    for on in [On::Memory, On::Sqlite, On::Postgres] {
         let world = Arc::new(world(on, |new| new.refresh_token_leeway = Lifetime(0)).await);
         let token = refresh_token(&log_in(&world, &[]).await);
         let barrier = Arc::new(Barrier::new(100));
@@ -285,7 +285,7 @@ async fn compare(on: On, seed: u64, steps: usize) {
                 world.moments().advance(dice.below(Oracle::IDLE * 5 / 4));
                 continue;
             }
-            5 if on == On::Sqlite => {
+            5 if on != On::Memory => {
                 world = world.restarted().await;
                 continue;
             }
@@ -330,8 +330,15 @@ async fn the_server_agrees_with_the_oracle_on_sqlite_and_over_restarts() {
 }
 
 #[tokio::test]
+async fn the_server_agrees_with_the_oracle_on_postgresql_and_over_restarts() {
+    for seed in 0..number("AUTHD_REFRESH_SEEDS", 2) as u64 {
+        compare(On::Postgres, seed + 2000, 250).await;
+    }
+}
+
+#[tokio::test]
 async fn cg_01_a_code_used_twice_ends_what_it_gave() {
-    on_both(async |world| {
+    on_each(async |world| {
         let mut browser = Browser::at(&world, "first");
         let scope = ("scope", "openid read offline_access");
         world
@@ -369,7 +376,7 @@ async fn cg_01_a_code_used_twice_ends_what_it_gave() {
 
 #[tokio::test]
 async fn rt_08_rt_13_rt_15_only_its_client_with_its_secret_and_a_refresh_token() {
-    on_both(async |world| {
+    on_each(async |world| {
         let logged_in = log_in(&world, &[]).await;
         let token = refresh_token(&logged_in);
         let body = logged_in.json();
@@ -401,7 +408,7 @@ async fn rt_08_rt_13_rt_15_only_its_client_with_its_secret_and_a_refresh_token()
 
 #[tokio::test]
 async fn rt_09_rt_10_scopes_narrow_and_the_audience_stays() {
-    on_both(async |world| {
+    on_each(async |world| {
         let token = refresh_token(&log_in(&world, &[]).await);
         let narrow = refresh_with(&world, &token, &[("scope", "read admin")]).await;
         assert_eq!(narrow.json()["scope"], "read");
@@ -419,7 +426,7 @@ async fn rt_09_rt_10_scopes_narrow_and_the_audience_stays() {
 
 #[tokio::test]
 async fn rt_12_lc_21_what_is_withdrawn_ends_refreshing() {
-    on_both(async |world| {
+    on_each(async |world| {
         let store = world.store("first");
         let token = refresh_token(&log_in(&world, &[]).await);
         world.change("first", "ada", |user| user.is_blocked = true).await;
@@ -464,7 +471,7 @@ async fn rt_17_an_api_that_forbids_offline_access_gets_no_refresh_token() {
 
 #[tokio::test]
 async fn rt_19_the_oldest_of_two_hundred_leaves() {
-    on_both(async |world| {
+    on_each(async |world| {
         let first = refresh_token(&log_in(&world, &[]).await);
         world.moments().advance(1);
         let second = refresh_token(&log_in(&world, &[]).await);
@@ -477,40 +484,6 @@ async fn rt_19_the_oldest_of_two_hundred_leaves() {
         let (user, client) = (user_id("ada"), records::ClientId::parse("mobile").unwrap());
         let of = store::RefreshFamiliesOf::UserAndClient(&user, &client);
         assert_eq!(world.store("first").refresh_families(of, None, 1000).await.unwrap().len(), 200);
-    })
-    .await;
-}
-
-#[tokio::test]
-async fn ir_07_ir_08_revoking_answers_as_auth0_or_as_the_standard() {
-    on_both(async |world| {
-        let token = refresh_token(&log_in(&world, &[]).await);
-        let next = refresh_token(&refresh(&world, &token).await);
-        let unknown = revoke(&world, "v1.unknown").await;
-        assert_eq!((unknown.status, unknown.text().as_str()), (StatusCode::OK, ""));
-        let secret = World::secret("first");
-        let missing = [("client_id", "mobile"), ("client_secret", secret.as_str())];
-        let missing = world.post("first", "/oauth/revoke").form(&missing).send().await;
-        assert_eq!(missing.error().1, "invalid_request");
-        let wrong = [("client_id", "mobile"), ("client_secret", "wrong"), ("token", next.as_str())];
-        assert_eq!(world.post("first", "/oauth/revoke").form(&wrong).send().await.status, 401);
-
-        world
-            .application(
-                "first",
-                "another",
-                NewClient::of_type(ApplicationType::RegularWeb, "A"),
-                "refresh_token",
-            )
-            .await;
-        let theirs = [("client_id", "another"), ("client_secret", secret.as_str()), ("token", next.as_str())];
-        assert_eq!(world.post("first", "/oauth/revoke").form(&theirs).send().await.status, 200);
-        world.settings("first", |settings| settings.error_profile = records::ErrorProfile::Rfc6749).await;
-        assert_eq!(world.post("first", "/oauth/revoke").form(&theirs).send().await.status, 400);
-        world.settings("first", |settings| settings.error_profile = records::ErrorProfile::Auth0).await;
-        let next = refresh_token(&refresh(&world, &next).await);
-        assert_eq!(revoke(&world, &token).await.status, 200, "an old generation revokes too");
-        refused(&refresh(&world, &next).await);
     })
     .await;
 }

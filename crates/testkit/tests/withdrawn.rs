@@ -6,7 +6,7 @@ use authd::passwords::{Passwords, PoolSize};
 use http::StatusCode;
 use records::{ApiScope, ScopeToken, SecretText, UserPolicy};
 use store::UserGrantsOf;
-use testkit::{Browser, Reply, World, on_both, password_of, user_id};
+use testkit::{Browser, Reply, World, on_each, password_of, user_id};
 
 const API: &str = "https://api.example/";
 const OFFLINE: [(&str, &str); 2] = [("response_type", "code"), ("scope", "openid read write offline_access")];
@@ -27,7 +27,7 @@ async fn given(world: &World, browser: &mut Browser<'_>) -> (String, String) {
 
 #[tokio::test]
 async fn rt_12_a_client_grant_that_is_gone_and_a_scope_that_is_gone_give_nothing() {
-    on_both(async |world| {
+    on_each(async |world| {
         let mut browser = Browser::at(&world, "first");
         let (code, token) = given(&world, &mut browser).await;
         world.change_api("first", API, |api| api.scopes.retain(|scope| scope.value.as_str() == "read")).await;
@@ -48,7 +48,7 @@ async fn rt_12_a_client_grant_that_is_gone_and_a_scope_that_is_gone_give_nothing
 #[tokio::test]
 async fn lc_08_a_new_password_ends_codes_sessions_and_refresh_tokens() {
     let passwords = Passwords::start(PoolSize { threads: 1, waiting: 4 }).unwrap();
-    on_both(async |world| {
+    on_each(async |world| {
         let mut browser = Browser::at(&world, "first");
         let (code, token) = given(&world, &mut browser).await;
         world.moments().advance(1);
@@ -63,8 +63,33 @@ async fn lc_08_a_new_password_ends_codes_sessions_and_refresh_tokens() {
 }
 
 #[tokio::test]
+async fn lc_08_a_login_in_the_very_second_before_a_new_password_gives_nothing_and_one_after_it_does() {
+    let passwords = Passwords::start(PoolSize { threads: 1, waiting: 4 }).unwrap();
+    on_each(async |world| {
+        let mut browser = Browser::at(&world, "first");
+        let (code, token) = given(&world, &mut browser).await;
+        let (store, ada) = (world.store("first"), user_id("ada"));
+        // Twice, as whoever takes an account back may do.
+        for new in ["Another-Engine-1843", "A-Third-Engine-1843"] {
+            let new = SecretText::new(new.to_owned());
+            users::set_password(&store, &passwords, &ada, new, world.moments()).await.unwrap();
+        }
+        assert_eq!(world.redeem("first", "spa", &code, &[]).await.error().1, "invalid_grant");
+        assert_eq!(refresh(&world, &token).await.error().1, "invalid_grant");
+        // Within that second, too, the new password is worth a login.
+        let mut again = Browser::at(&world, "first");
+        let landed = again.ask("spa", &OFFLINE).await;
+        let code = again.log_in(&landed, "ada", "A-Third-Engine-1843").await.field("code");
+        let tokens = world.redeem("first", "spa", &code, &[]).await.json();
+        let reply = refresh(&world, tokens["refresh_token"].as_str().unwrap()).await;
+        assert_eq!(reply.status, StatusCode::OK, "{}", reply.text());
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn lc_17_an_answer_is_an_answer_to_what_was_shown() {
-    on_both(async |world| {
+    on_each(async |world| {
         let mut browser = Browser::at(&world, "first");
         let wanted = [("scope", "read delete")];
         let login = browser.ask("spa", &wanted).await;
@@ -90,7 +115,7 @@ async fn lc_17_an_answer_is_an_answer_to_what_was_shown() {
 
 #[tokio::test]
 async fn nothing_is_stored_for_a_browser_in_which_nobody_is_logged_in() {
-    on_both(async |world| {
+    on_each(async |world| {
         let mut browser = Browser::at(&world, "first");
         let login = browser.ask("spa", &[("scope", "read")]).await;
         let state = login.form().action.split_once("state=").unwrap().1.to_owned();
@@ -112,7 +137,7 @@ async fn nothing_is_stored_for_a_browser_in_which_nobody_is_logged_in() {
 
 #[tokio::test]
 async fn one_flow_leaves_one_record_however_often_it_is_answered() {
-    on_both(async |world| {
+    on_each(async |world| {
         let mut browser = Browser::at(&world, "first");
         let login = browser.ask("spa", &[("scope", "read")]).await;
         let dialog = browser.log_in(&login, "ada", &password_of("first", "ada")).await;
@@ -129,7 +154,7 @@ async fn one_flow_leaves_one_record_however_often_it_is_answered() {
 
 #[tokio::test]
 async fn a_code_and_a_refresh_token_of_an_earlier_client_of_the_same_id_give_nothing() {
-    on_both(async |world| {
+    on_each(async |world| {
         let mut browser = Browser::at(&world, "first");
         let (code, token) = given(&world, &mut browser).await;
         world.moments().advance(1);

@@ -1,8 +1,9 @@
 //! Taking back: what people allowed, their sessions, and the refresh tokens that came of both (threats RT-12, LC-21).
 //!
-//! Each works in slices: what one person or application holds may be a lot, and must not hold up others' commits.
+//! All but the first work in slices: what one person or application holds may be a lot, and must not hold up others' commits. A refresh
+//! token ends however often it is used meanwhile: who refreshes all the time keeps nobody from revoking (RT-07).
 
-use records::{ClientId, ResourceServerId, SessionId, UserGrant, UserGrantId, UserId, Versioned, Write};
+use records::{ClientId, ResourceServerId, SessionId, UserGrant, UserGrantId, UserId, Write};
 use store::{CommitError, RefreshFamiliesOf};
 
 use super::users::{SLICE, in_slices};
@@ -11,39 +12,47 @@ use crate::backend::AnyStore;
 
 /// Withdraws what a person allowed an application on one audience; refresh tokens that relied on it end.
 ///
-/// The grant goes first: from then on no refresh that needs it is granted, whatever is left to be removed.
+/// Both in one commit: if this stopped half-way, refresh tokens that were left would come back to life once the person
+/// allowed the same again. What was begun while the commit was made ends after it.
 pub async fn user_grant(store: &AnyStore, id: &UserGrantId) -> Result<UserGrant, Refusal> {
     let grant = delete_user_grant(store, id).await?;
-    let of = RefreshFamiliesOf::UserAndClient(&grant.user, &grant.client);
-    let (mut after, mut conflicts) = (None, 0);
     loop {
-        let page = store.refresh_families(of, after.as_ref(), SLICE).await?;
-        let Some(last) = page.last() else { return Ok(grant) };
-        let next = last.record.id.clone();
-        let on_it = page.into_iter().filter(|family| family.record.audience == grant.audience);
-        match store.commit(on_it.map(Write::DeleteRefreshFamily).collect()).await {
-            Ok(()) => (after, conflicts) = (Some(next), 0),
-            // One of them was used just now: the same slice again.
-            Err(CommitError::Conflict) if conflicts < ATTEMPTS => conflicts += 1,
-            Err(error) => return Err(error.into()),
+        let left = ends_on(store, &grant).await?;
+        if left.is_empty() {
+            return Ok(grant);
         }
+        store.commit(left).await?;
     }
 }
 
-/// Written out, and the slices above too: a person does this on a page, and what waits on an asynchronous closure cannot
-/// change threads.
+/// Written out: a person does this on a page, and what waits on an asynchronous closure cannot change threads.
 async fn delete_user_grant(store: &AnyStore, id: &UserGrantId) -> Result<UserGrant, Refusal> {
     for _ in 0..ATTEMPTS {
         let present = store.user_grant_by_id(id).await?;
         let present = present.ok_or_else(|| Refusal::Missing(format!("there is no grant {id}")))?;
         let record = present.record.clone();
-        match store.commit(vec![Write::DeleteUserGrant(present)]).await {
+        let mut writes = ends_on(store, &record).await?;
+        writes.push(Write::DeleteUserGrant(present));
+        match store.commit(writes).await {
             Ok(()) => return Ok(record),
             Err(CommitError::Conflict) => {}
             Err(error) => return Err(error.into()),
         }
     }
     Err(CommitError::Conflict.into())
+}
+
+/// What ends the refresh tokens that relied on a grant: a person has two hundred of them at one application at most.
+async fn ends_on(store: &AnyStore, grant: &UserGrant) -> Result<Vec<Write>, Refusal> {
+    let of = RefreshFamiliesOf::UserAndClient(&grant.user, &grant.client);
+    let (mut ends, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.refresh_families(of, after.as_ref(), SLICE).await?;
+        let Some(last) = page.last() else { return Ok(ends) };
+        after = Some(last.record.id.clone());
+        let on_it = page.into_iter().filter(|family| family.record.audience == grant.audience);
+        ends.extend(on_it.map(|family| Write::EndRefreshFamily(family.record.id)));
+    }
 }
 
 /// Ends a session. Refresh tokens outlive it, as at Auth0.
@@ -81,8 +90,8 @@ pub async fn refresh_tokens_of_api(store: &AnyStore, api: &ResourceServerId) -> 
 
 async fn end_all(store: &AnyStore, of: RefreshFamiliesOf<'_>) -> Result<(), Refusal> {
     in_slices(store, async || {
-        let families: Vec<Versioned<_>> = store.refresh_families(of, None, SLICE).await?;
-        Ok(families.into_iter().map(Write::DeleteRefreshFamily).collect())
+        let families = store.refresh_families(of, None, SLICE).await?;
+        Ok(families.into_iter().map(|family| Write::EndRefreshFamily(family.record.id)).collect())
     })
     .await
 }

@@ -136,7 +136,7 @@ pub async fn set_password(
     let hash = hash(passwords, password, moments).await?;
     settle(store, async || {
         let present = by_id(store, id).await?;
-        let changed = moments.draw().now;
+        let changed = present.record.credentials_changed(moments.draw().now);
         let next = User {
             password_hash: Some(hash.clone()),
             // What came of logins before it gives nothing from now on, whatever is left to be removed.

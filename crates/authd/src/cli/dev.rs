@@ -9,7 +9,7 @@ use records::{Origin, Scheme};
 use tokio::net::TcpListener;
 
 use super::local::DATA;
-use super::{Failed, output};
+use super::{Failed, migrate, output};
 use crate::app::App;
 use crate::dev::banner::Banner;
 use crate::dev::{ca, seed, seed_file};
@@ -72,6 +72,7 @@ pub(crate) async fn run(dev: Dev) -> Result<(), Failed> {
         _lock = lock(&lock_file)?.ok_or_else(|| {
             format!("another `authd dev` serves {}; --data names another directory", directory.display())
         })?;
+        migrate::expand(&directory)?;
         let key = KeySource::File(directory.join(SEALING_KEY_FILE));
         let stores =
             open::stores(&Place::Directory(directory.clone()), &key, IfMissing::Make, &*moments).await?;

@@ -2,14 +2,18 @@
 
 mod apis;
 mod apps;
+mod backup;
 mod connections;
 mod consents;
 mod dev;
+mod doctor;
 mod grants;
 mod init;
 mod keys;
 mod local;
+mod migrate;
 mod output;
+mod restore;
 mod sealing;
 mod serve;
 mod tenants;
@@ -38,6 +42,14 @@ enum Verb {
     Serve(serve::Serve),
     /// Write a settings file and a key-encryption key to start from
     Init(init::Init),
+    /// Change the database's schema to this version's, while servers serve
+    Migrate(migrate::Migrate),
+    /// Copy the database to a file, while servers serve
+    Backup(backup::Backup),
+    /// Make a database of a backup; everybody logs in again
+    Restore(restore::Restore),
+    /// Check a database whole, while servers serve
+    Doctor(doctor::Doctor),
     /// Make tenants and map them to hosts
     #[command(subcommand)]
     Tenants(tenants::Tenants),
@@ -101,7 +113,7 @@ impl From<records::Invalid> for Failed {
 }
 
 /// A time as people and programs read it (RFC 3339).
-fn instant(time: records::UnixTime) -> String {
+pub(crate) fn instant(time: records::UnixTime) -> String {
     let seconds = i64::try_from(time.0).unwrap_or(i64::MAX);
     jiff::Timestamp::from_second(seconds).map_or_else(|_| time.0.to_string(), |time| time.to_string())
 }
@@ -122,6 +134,10 @@ pub fn main() -> ExitCode {
             Verb::Dev(verb) => dev::run(verb).await,
             Verb::Serve(verb) => serve::run(verb).await,
             Verb::Init(verb) => init::run(&verb),
+            Verb::Migrate(verb) => migrate::run(verb).await,
+            Verb::Backup(verb) => backup::run(verb).await,
+            Verb::Restore(verb) => restore::run(verb).await,
+            Verb::Doctor(verb) => doctor::run(verb).await,
             Verb::Tenants(verb) => tenants::run(verb).await,
             Verb::Apis(verb) => apis::run(verb).await,
             Verb::Apps(verb) => apps::run(verb).await,

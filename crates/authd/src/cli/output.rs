@@ -1,6 +1,6 @@
 //! What commands print: tables and blocks for people, JSON for programs.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 
 use serde_json::Value;
 
@@ -65,4 +65,11 @@ fn cell(value: &Value) -> String {
 /// Prints a line to standard output; a reader that has gone away is no error of ours.
 pub(crate) fn print(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+/// Says on a terminal's standard error how far long work has got; to others it is of no interest.
+pub(crate) fn progress(line: &str) {
+    if std::io::stderr().is_terminal() {
+        crate::log::complain(line);
+    }
 }

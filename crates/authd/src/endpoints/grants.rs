@@ -88,8 +88,10 @@ async fn logged_in(
     let Some(id) = cookies::session_id(&parts.headers, called.origin.scheme()) else { return Ok(None) };
     let session = called.store.session(&id).await?.filter(|session| session.record.is_live(moment.now));
     let Some(session) = session else { return Ok(None) };
-    let user = called.store.user(&session.record.user).await?.filter(|user| !user.record.is_blocked);
-    Ok(user.map(|user| (session.record, user.record)))
+    let Some(user) = called.store.user(&session.record.user).await? else { return Ok(None) };
+    let (session, user) = (session.record, user.record);
+    let may_be = !user.is_blocked && session.authenticated_at >= user.credentials_changed_at;
+    Ok(may_be.then_some((session, user)))
 }
 
 /// Sends the browser to the login page, and from there back here.

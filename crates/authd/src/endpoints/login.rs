@@ -167,7 +167,7 @@ impl Attempt<'_> {
         let session = Session {
             id: id.clone(),
             user: user.record.id.clone(),
-            authenticated_at: moment.now,
+            authenticated_at: user.record.authenticated_at(moment.now),
             methods: vec![AuthenticationMethod::Password],
             created_at: moment.now,
             expires_at,
@@ -178,11 +178,25 @@ impl Attempt<'_> {
         let _turn = counters.turn().await;
         let mut writes = vec![Write::CreateSession(session), Write::RelyOnUser(user.clone())];
         writes.extend(counters.cleared(&user.record).await?);
-        if let Some(old) = cookies::session_id(&self.parts.headers, scheme) {
-            writes.extend(called.store.session(&old).await?.map(Write::DeleteSession));
-        }
+        let old = match cookies::session_id(&self.parts.headers, scheme) {
+            Some(old) => called.store.session(&old).await?,
+            None => None,
+        };
+        // Somebody else is logged out by this, and their applications are told; one's own session goes on under a new id.
+        let told = match &old {
+            Some(old) if old.record.user != user.record.id && old.record.is_live(moment.now) => {
+                self.app.backchannel().writes(called, &old.record, &moment).await?
+            }
+            Some(_) | None => Vec::new(),
+        };
+        let tells = !told.is_empty();
+        writes.extend(told);
+        writes.extend(old.map(Write::DeleteSession));
         match called.store.commit(writes).await {
             Ok(()) => {
+                if tells {
+                    self.app.backchannel().due_now(&called.tenant.record.id, moment.now);
+                }
                 let answer = match self.flow.destination {
                     Destination::Authorization => {
                         self.resume(self.flow.with_login(id, moment.now), &moment)?

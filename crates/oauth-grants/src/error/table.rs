@@ -78,6 +78,7 @@ pub enum ErrorKind {
     ConsentOfRefreshTokenWithdrawn,
     OtherAudience,
     TokenOfAnotherClient,
+    TokenNotRevocable,
     CredentialsOfCodeChanged,
     CredentialsOfRefreshTokenChanged,
     CodeOfAnEarlierOne,
@@ -333,4 +334,6 @@ pub const ERRORS: &[Row] = &[
         answer(400, "invalid_target", "The refresh token is not for audience {}")),
     alike(ErrorKind::TokenOfAnotherClient, "token_of_another_client",
         answer(400, "invalid_grant", "The token was issued to another client")),
+    alike(ErrorKind::TokenNotRevocable, "token_not_revocable",
+        answer(400, "unsupported_token_type", "Access tokens and ID tokens cannot be revoked: they are good until they expire")),
 ];

@@ -67,6 +67,7 @@ fn every_error() -> Vec<TokenError> {
     errors.extend([
         TokenError::OtherAudience(echo()),
         TokenError::TokenOfAnotherClient,
+        TokenError::TokenNotRevocable,
         TokenError::ClientIsThirdParty("password"),
         TokenError::ApiRefusesPeople(echo()),
         TokenError::NoDefaultDirectory,
@@ -195,6 +196,7 @@ fn errors_are_spelled_as_each_profile_wants() {
 
 //= RFC 6749 §5.2
 //= RFC 8707 §2
+//= RFC 7009 §2.2.1
 #[test]
 fn the_rfc_profile_uses_the_standards_codes_and_statuses_only() {
     let codes = [
@@ -205,6 +207,7 @@ fn the_rfc_profile_uses_the_standards_codes_and_statuses_only() {
         "unsupported_grant_type",
         "invalid_scope",
         "invalid_target",
+        "unsupported_token_type",
     ];
     for error in every_error() {
         let answer = error.answer(Rfc6749);

@@ -132,7 +132,11 @@ pub fn decide<'f>(request: &Request<'_>, facts: Facts<'f>, moment: &Moment) -> D
         //= RFC 6749 §4.1.2
         // "SHOULD revoke (when possible) all tokens previously issued based on that authorization code"
         Err(TokenError::Code(CodeRefusal::Used)) => Decision {
-            writes: facts.family.cloned().map(Write::DeleteRefreshFamily).into_iter().collect(),
+            writes: facts
+                .family
+                .map(|family| Write::EndRefreshFamily(family.record.id.clone()))
+                .into_iter()
+                .collect(),
             outcome: Outcome::Refused(CodeRefusal::Used.into()),
         },
         Err(error) => Decision { writes: Vec::new(), outcome: Outcome::Refused(error) },

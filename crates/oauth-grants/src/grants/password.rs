@@ -274,7 +274,7 @@ pub fn decide<'f>(checked: Checked<'f>, attempt: Attempt<'f>, moment: &Moment) -
         redirect_uri: None,
         origin: checked.origin,
         session: None,
-        authenticated_at: moment.now,
+        authenticated_at: user.record.authenticated_at(moment.now),
         methods: &[AuthenticationMethod::Password],
         names_auth_time: false,
         claims: None,

@@ -120,8 +120,8 @@ pub fn decide<'f>(request: &Request<'_>, facts: Facts<'f>, moment: &Moment) -> D
         Ok((writes, tokens)) => Decision { writes, outcome: Outcome::Granted(tokens) },
         //= RFC 9700 §4.14.2
         Err(TokenError::Refresh(RefreshRefusal::Reused)) => {
-            let ends = facts.family.cloned().map(Write::DeleteRefreshFamily).into_iter().collect();
-            refused(RefreshRefusal::Reused.into(), ends)
+            let ends = facts.family.map(|family| Write::EndRefreshFamily(family.record.id.clone()));
+            refused(RefreshRefusal::Reused.into(), ends.into_iter().collect())
         }
         Err(error) => refused(error, Vec::new()),
     }
@@ -299,7 +299,8 @@ fn rotated(
         current: successor.digest(),
         previous: Some(PreviousToken { digest: token.digest(), rotated_at: moment.now, successor: sealed }),
         last_used_at: moment.now,
-        idle_expires_at: idle_end(client, family.expires_at, moment.now),
+        expires_at: absolute_end(client, family, moment.now),
+        idle_expires_at: idle_end(client, absolute_end(client, family, moment.now), moment.now),
         ..family.clone()
     })
 }
@@ -307,15 +308,23 @@ fn rotated(
 /// Notes now and then that a token that stays good is in use.
 fn noted(family: &Versioned<RefreshFamily>, client: &Client, moment: &Moment) -> Write {
     let record = &family.record;
-    let idle_expires_at = idle_end(client, record.expires_at, moment.now);
+    let expires_at = absolute_end(client, record, moment.now);
+    let idle_expires_at = idle_end(client, expires_at, moment.now);
+    let has_new_end =
+        expires_at != record.expires_at || (record.idle_expires_at.is_none() && idle_expires_at.is_some());
     let idle = client.refresh_token_idle_lifetime.map_or(u64::MAX, |idle| u64::from(idle.0));
     let is_due = moment.now.0.saturating_sub(record.last_used_at.0) >= NOTED_EVERY.min(idle / 20);
-    if is_due {
-        let next = RefreshFamily { last_used_at: moment.now, idle_expires_at, ..record.clone() };
+    if is_due || has_new_end {
+        let next = RefreshFamily { last_used_at: moment.now, expires_at, idle_expires_at, ..record.clone() };
         Write::ReplaceRefreshFamily(family.clone(), next)
     } else {
         Write::RelyOnRefreshFamily(family.clone())
     }
+}
+
+/// Fixed at login. A family that had no end gets one when it is used after its application was given one (Auth0).
+fn absolute_end(client: &Client, family: &RefreshFamily, now: UnixTime) -> Option<UnixTime> {
+    family.expires_at.or_else(|| client.refresh_token_lifetime.map(|lifetime| now.after(lifetime)))
 }
 
 fn idle_end(client: &Client, expires_at: Option<UnixTime>, now: UnixTime) -> Option<UnixTime> {

@@ -149,12 +149,18 @@ pub enum LogoutHint {
 }
 
 impl LogoutHint {
-    /// Whether it names this session, or, having no `sid`, the person whose session it is.
+    /// Whether it names this session, or, having no `sid`, the person whose session it is at an application that got
+    /// something by it. A client that signs with its own secret can write a hint about whomever it likes, and only `sid`
+    /// is nothing that it could guess.
     fn names(&self, session: &Session) -> bool {
         match self {
             Self::Absent | Self::Refused => false,
-            Self::Of { user, session: sid, .. } => {
-                *user == session.user && sid.as_ref().is_none_or(|sid| *sid == session.id)
+            Self::Of { user, session: sid, client } => {
+                let is_this = match sid {
+                    Some(sid) => *sid == session.id,
+                    None => session.clients.contains(client),
+                };
+                *user == session.user && is_this
             }
         }
     }

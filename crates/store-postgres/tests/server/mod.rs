@@ -14,6 +14,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A running server.
+#[derive(Debug)]
 pub(crate) struct Server {
     directory: tempfile::TempDir,
     programs: PathBuf,
@@ -191,7 +192,8 @@ pub(crate) fn give(directory: &Path, files: &[&Path]) {
     }
 }
 
-fn is_root() -> bool {
+/// Whether this runs as root, as which PostgreSQL and PgBouncer do not.
+pub(crate) fn is_root() -> bool {
     fs::metadata("/proc/self").unwrap().uid() == 0
 }
 

@@ -1,7 +1,7 @@
 //! What pages show.
 
-use super::{LONG, SHORT, commit, delete, law, names, page, put, tenant};
-use crate::Backend;
+use super::{LONG, SHORT, commit, delete, key, law, names, page, put, read, tenant};
+use crate::{Backend, CommitError, IndexEntry, Key, Operation, Refused};
 
 /// Pages come in the order of the keys, no longer than asked, and together are everything.
 ///
@@ -107,6 +107,46 @@ pub async fn filtered_pages_follow_the_index<B: Backend>(backend: B) {
     commit(&backend, &space, [put(LONG, "e", "x").indexed(&[("colour", "blue"), ("colour", "green")])]).await;
     law(found("colour", "blue").await == ["c", "e"], "a row may have two entries of one name");
     law(found("colour", "green").await == ["e"], "a row may have two entries of one name");
+}
+
+/// An index entry as long as may be is kept and found, also where nothing of it can be compressed; a longer one is refused as
+/// what it is, and nothing of its commit happens.
+///
+/// # Panics
+///
+/// Where it is not.
+pub async fn entries_are_found_or_refused_however_long<B: Backend>(backend: B) {
+    let space = tenant(&"t".repeat(63));
+    for (shares, sentence) in [
+        ([IndexEntry::LONGEST - Key::LONGEST, Key::LONGEST], "the longest key has room for a value"),
+        ([Key::LONGEST, IndexEntry::LONGEST - Key::LONGEST], "the longest value has room for a key"),
+        ([IndexEntry::LONGEST / 2, IndexEntry::LONGEST / 2], "they share the room"),
+    ] {
+        let [value, name] = shares.map(incompressible);
+        commit(&backend, &space, [put(LONG, &name, "x").indexed(&[("colour_of_it", &value)])]).await;
+        let found = page(&backend, &space, Some(("colour_of_it", &value)), None, 10).await;
+        law(names(&found) == [&name], sentence);
+        let longer = put(LONG, &name, "y").covered().indexed(&[("colour_of_it", &format!("{value}x"))]);
+        let outcome = backend.commit(&space, vec![put(LONG, "beside", "x"), longer]).await;
+        law(outcome == Err(CommitError::Refused(Refused::EntryTooLong(LONG))), "a longer one is refused");
+        law(read(&backend, &space, LONG, "beside").await.is_none(), "with everything beside it");
+        commit(&backend, &space, [delete(LONG, &name)]).await;
+        let found = page(&backend, &space, Some(("colour_of_it", &value)), None, 10).await;
+        law(found.is_empty(), "a long entry leaves with its row");
+    }
+    let longest = Operation { key: key(&incompressible(Key::LONGEST)), ..put(LONG, "", "x") };
+    commit(&backend, &space, [longest]).await;
+}
+
+/// So many characters, of which none follows from those before.
+fn incompressible(length: usize) -> String {
+    let mut state = 1u64;
+    let letters = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        // From `0` on, so that nothing is escaped.
+        char::from(u8::try_from((state >> 33) % 75).unwrap_or_default() + b'0')
+    });
+    letters.take(length).collect()
 }
 
 /// Kinds that leave by whole periods offer no pages.

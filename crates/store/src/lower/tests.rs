@@ -200,6 +200,15 @@ fn a_removed_record_gives_up_its_names() {
 }
 
 #[test]
+fn rt_07_a_family_that_ends_relies_on_nothing() {
+    let id = records::RefreshFamilyId::parse("00006955b9004c630defc36031ed101c").unwrap();
+    let made = lowered(&acme(), &[Write::EndRefreshFamily(id.clone())]).unwrap();
+    assert_eq!(made, [(Kind::RefreshFamily, id.to_string(), Expect::Covered, 'D')]);
+    let refused = lowered(&Space::Directory, &[Write::EndRefreshFamily(id)]);
+    assert!(matches!(refused, Err(Refused::WrongSpace(_))), "{refused:?}");
+}
+
+#[test]
 fn a_tenant_claims_and_releases_the_origins_that_changed() {
     let old = at(5, tenant(&["http://a", "http://b"]));
     let made = lowered(&Space::Directory, &[Write::ReplaceTenant(old, tenant(&["http://c", "http://b"]))]);

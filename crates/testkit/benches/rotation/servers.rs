@@ -32,7 +32,7 @@ const KEY: usize = 32;
 
 /// What authd asks and answers, for the others to be like it.
 struct Model {
-    directory: tempfile::TempDir,
+    directory: Arc<tempfile::TempDir>,
     /// Tokens that may be presented.
     tokens: Vec<String>,
     /// A whole answer's body.

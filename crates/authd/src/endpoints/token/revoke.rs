@@ -4,15 +4,14 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
 use hyper::body::Body;
-use oauth_grants::{Decision, Outcome, RefreshToken, TokenError, authenticate, revoke};
-use store::CommitError;
+use oauth_grants::{Decision, HandleKind, Outcome, RefreshToken, TokenError, authenticate, revoke};
 
 use super::{Answered, Asked, read, respond_error};
-use crate::administration::ATTEMPTS;
 use crate::app::{App, Called, Trace};
 use crate::failure::Failure;
 use crate::http::request::body_of;
 use crate::http::response::{Answer, Caching, json};
+use crate::keys::TenantKeys;
 
 /// Ends the refresh family of the presented token.
 pub async fn respond<B>(
@@ -48,47 +47,46 @@ async fn revoked(app: &App, called: &Called, parts: &Parts, body: &[u8], trace: 
     };
     let keys = app.keys().of(app.stores(), &called.tenant.record.id).await?;
     let asked = Asked { app, called, presented: &presented };
-    for _ in 0..ATTEMPTS {
-        let moment = app.moments().draw();
-        //= RFC 7009 §2.1
-        let record = match asked.client(&keys, &moment, trace).await? {
-            Ok(record) => record,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let client =
-            match authenticate(&presented, Some(&record.record), keys.secret_digest_key(), moment.now) {
-                Ok(client) => client,
-                Err(refusal) => return Ok(Err(TokenError::from(refusal))),
-            };
-        let request = match revoke::parse(&params) {
-            Ok(request) => request,
-            Err(error) => return Ok(Err(error)),
-        };
-        let token = RefreshToken::parse(request.token.expose(), keys.refresh_keys());
-        let family = match token.as_ref().map(RefreshToken::family) {
-            Some(Ok(id)) => called.store.refresh_family(&id).await?,
-            Some(Err(_)) | None => None,
-        };
-        let facts = revoke::Facts {
-            client,
-            token: token.as_ref(),
-            family: family.as_ref(),
-            settings: &called.tenant.record.settings,
-        };
-        let Decision { writes, outcome } = revoke::decide(facts);
-        let answered = match outcome {
-            Outcome::Granted(()) => Ok(()),
-            Outcome::Refused(error) => Err(error),
-        };
-        if writes.is_empty() {
-            return Ok(answered);
-        }
-        match called.store.commit(writes).await {
-            Ok(()) => return Ok(answered),
-            // It was rotated just now: its family is still to be ended.
-            Err(CommitError::Conflict) => {}
-            Err(error) => return Err(error.into()),
-        }
+    let moment = app.moments().draw();
+    //= RFC 7009 §2.1
+    let record = match asked.client(&keys, &moment, trace).await? {
+        Ok(record) => record,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let client = match authenticate(&presented, Some(&record.record), keys.secret_digest_key(), moment.now) {
+        Ok(client) => client,
+        Err(refusal) => return Ok(Err(TokenError::from(refusal))),
+    };
+    let request = match revoke::parse(&params) {
+        Ok(request) => request,
+        Err(error) => return Ok(Err(error)),
+    };
+    let token = RefreshToken::parse(request.token.expose(), keys.refresh_keys());
+    let family = match token.as_ref().map(RefreshToken::family) {
+        Some(Ok(id)) => called.store.refresh_family(&id).await?,
+        Some(Err(_)) | None => None,
+    };
+    let facts = revoke::Facts {
+        client,
+        token: token.as_ref(),
+        family: family.as_ref(),
+        is_self_contained: token.is_none() && is_self_contained(called, &keys, request.token.expose()),
+        settings: &called.tenant.record.settings,
+    };
+    let Decision { writes, outcome } = revoke::decide(facts);
+    if !writes.is_empty() {
+        // However the family is rotated meanwhile: there is nothing that could conflict.
+        called.store.commit(writes).await?;
     }
-    Err(Failure::Contended)
+    Ok(match outcome {
+        Outcome::Granted(()) => Ok(()),
+        Outcome::Refused(error) => Err(error),
+    })
+}
+
+/// Whether a token is one of the kinds of which nothing is kept. Of which kind it is is asked, not whose it is: whoever
+/// presents it learns nothing.
+fn is_self_contained(called: &Called, keys: &TenantKeys, token: &str) -> bool {
+    jwt_core::dangerous_inspect(token).is_ok()
+        || keys.handle_key().open(HandleKind::UserInfo, &called.origin, token).is_some()
 }

@@ -1,6 +1,6 @@
 //! What becomes of a refresh token, rule by rule, on a fake clock.
 
-use records::{Connection, SecretDigest, Version};
+use records::{Connection, SecretDigest, UserGrant, Version};
 
 use super::*;
 use crate::client_auth::{Presented, authenticate};
@@ -14,6 +14,7 @@ struct Scene {
     user: Option<User>,
     api: Option<ResourceServer>,
     consent: bool,
+    user_grant: Option<UserGrant>,
     home: Option<Connection>,
     settings: TenantSettings,
     origin: Origin,
@@ -65,6 +66,7 @@ impl Scene {
             user: Some(user()),
             api: Some(api),
             consent: true,
+            user_grant: None,
             home: Some(Connection {
                 name: user().connection,
                 enabled_clients: records::EnabledClients::All,
@@ -90,6 +92,7 @@ impl Scene {
         let presented = Presented::parse(std::iter::empty(), &params).unwrap();
         let family = Versioned { record: self.family.clone(), version: Version(1) };
         let user = self.user.clone().map(|record| Versioned { record, version: Version(2) });
+        let grant = self.user_grant.clone().map(|record| Versioned { record, version: Version(3) });
         let key = digest_key();
         let keys = keys();
         let facts = Facts {
@@ -101,7 +104,7 @@ impl Scene {
                 api: self.api.as_ref(),
                 client_grant: None,
                 home: self.home.as_ref(),
-                user_grant: None,
+                user_grant: grant.as_ref(),
                 consent_still_holds: self.consent,
             },
             settings: &self.settings,
@@ -112,12 +115,13 @@ impl Scene {
         let request = Request { refresh_token: text.expose(), scope: scope.map(scopes), audience: None };
         let moment = Moment::new(UnixTime(self.now), [randomness; 32]);
         let Decision { writes, outcome } = decide(&request, facts, &moment);
-        let ended = writes.iter().any(|write| matches!(write, Write::DeleteRefreshFamily(_)));
+        let ended = writes.iter().any(|write| matches!(write, Write::EndRefreshFamily(_)));
         let result = match outcome {
             Outcome::Granted(tokens) => Ok(Got {
                 token: tokens.refresh_token.map(|text| RefreshToken::parse(text.expose(), &keys).unwrap()),
                 scope: tokens.access_token.scope().to_string(),
                 auth_time: tokens.id_token.as_ref().and_then(|token| token.auth_time),
+                relies_on: writes.iter().map(relied_on).collect(),
                 rotated: writes.iter().any(|write| matches!(write, Write::ReplaceRefreshFamily(..))),
             }),
             Outcome::Refused(error) if ended => Err(format!("{} and the family ended", error.kind().name())),
@@ -132,12 +136,28 @@ impl Scene {
     }
 }
 
+/// On what a write relies, with the version at which it was read in these tests.
+fn relied_on(write: &Write) -> &'static str {
+    match write {
+        Write::ReplaceRefreshFamily(old, _) | Write::RelyOnRefreshFamily(old)
+            if old.version == Version(1) =>
+        {
+            "family"
+        }
+        Write::RelyOnUser(user) if user.version == Version(2) => "person",
+        Write::RelyOnUserGrant(grant) if grant.version == Version(3) => "consent",
+        _ => "something else",
+    }
+}
+
 #[derive(Debug)]
 struct Got {
     token: Option<RefreshToken>,
     scope: String,
     auth_time: Option<UnixTime>,
     rotated: bool,
+    /// What the decision relies on.
+    relies_on: Vec<&'static str>,
 }
 
 #[test]
@@ -188,7 +208,7 @@ fn rt_01_after_the_leeway_and_without_one_a_used_token_ends_the_family() {
 }
 
 #[test]
-fn rt_06_generations_count_not_time() {
+fn rt_04_rt_06_generations_count_not_time() {
     let mut scene = Scene::new();
     let mut tokens = vec![scene.token.clone()];
     for randomness in 1..6 {
@@ -239,6 +259,27 @@ fn rt_11_absolute_and_idle_ends() {
         }
     }
     panic!("it never ended");
+}
+
+#[test]
+fn rt_11_a_family_without_an_end_gets_one_at_its_next_use_and_no_later_use_moves_it() {
+    for rotation in [RotationType::Rotating, RotationType::NonRotating] {
+        let mut scene = Scene::new();
+        scene.client.refresh_token_rotation = rotation;
+        (scene.family.expires_at, scene.family.idle_expires_at) = (None, None);
+        (scene.client.refresh_token_lifetime, scene.client.refresh_token_idle_lifetime) = (None, None);
+        let first = scene.token.clone();
+        let mut token = scene.present(&first, 1_000_000, 1, None).unwrap().token.unwrap_or(first);
+        assert_eq!(scene.family.expires_at, None);
+        scene.client.refresh_token_lifetime = Some(Lifetime(10_000));
+        token = scene.present(&token.clone(), 1, 2, None).unwrap().token.unwrap_or(token);
+        assert_eq!(scene.family.expires_at, Some(UnixTime(NOW.0 + 1_010_001)), "{rotation:?}");
+        scene.client.refresh_token_idle_lifetime = Some(Lifetime(1000));
+        token = scene.present(&token.clone(), 1, 3, None).unwrap().token.unwrap_or(token);
+        assert_eq!(scene.family.expires_at, Some(UnixTime(NOW.0 + 1_010_001)), "{rotation:?}");
+        assert_eq!(scene.family.idle_expires_at, Some(UnixTime(NOW.0 + 1_001_002)), "{rotation:?}");
+        assert_eq!(scene.present(&token, 1000, 4, None).unwrap_err(), "expired_refresh_token");
+    }
 }
 
 #[test]
@@ -326,6 +367,36 @@ fn a_token_that_does_not_rotate_stays_good_and_is_noted_now_and_then() {
     assert_eq!(scene.family.generation, 0);
     scene.client.refresh_token_rotation = RotationType::Rotating;
     assert!(scene.present(&first, 1, 3, None).unwrap().token.is_some(), "from now on it rotates");
+}
+
+#[test]
+fn rt_07_rt_12_whatever_is_given_relies_on_family_person_and_consent_as_they_were_read() {
+    let mut scene = Scene::new();
+    scene.user_grant = Some(UserGrant {
+        id: records::UserGrantId::parse("g1").unwrap(),
+        user: user().id,
+        client: scene.client.id.clone(),
+        audience: Audience::Api(resource_server().id),
+        scopes: scopes("geocode offline_access openid"),
+        left_out: ScopeSet::default(),
+        created_at: NOW,
+        updated_at: NOW,
+    });
+    let all = ["family", "person", "consent"];
+    let first = scene.token.clone();
+    let rotated = scene.present(&first, 0, 1, None).unwrap();
+    assert_eq!(rotated.relies_on, all, "a rotation");
+    assert_eq!(
+        scene.present(&first, 1, 2, None).unwrap().relies_on,
+        all,
+        "a lost answer that is given again"
+    );
+    scene.client.refresh_token_rotation = RotationType::NonRotating;
+    let second = rotated.token.unwrap();
+    let stays = scene.present(&second, 1, 3, None).unwrap();
+    assert!(!stays.rotated);
+    assert_eq!(stays.relies_on, all, "a token that stays good");
+    assert_eq!(scene.present(&second, 100, 4, None).unwrap().relies_on, all, "and is noted");
 }
 
 #[test]

@@ -23,7 +23,7 @@ fn session(id: &str, user: &str) -> Session {
         created_at: UnixTime(1),
         expires_at: UnixTime(100),
         idle_expires_at: UnixTime(100),
-        clients: vec![],
+        clients: vec![application().id],
     }
 }
 
@@ -116,6 +116,11 @@ fn lo_08_a_hint_of_another_person_or_session_does_not_end_this_one_unasked() {
         let step = decided(&[("post_logout_redirect_uri", BYE)], hint, Some(&app));
         assert_eq!(step, LogoutStep::Ask(bye(None)));
     }
+    // Of an application that got nothing by this session, and without the session's id.
+    let elsewhere = Client { id: ClientId::parse("elsewhere").unwrap(), ..application() };
+    let user = UserId::parse("auth0|ada").unwrap();
+    let hint = LogoutHint::Of { client: elsewhere.id.clone(), user, session: None };
+    assert_eq!(decided(&[], hint, Some(&elsewhere)), LogoutStep::Ask(None));
 }
 
 #[test]
