@@ -6,7 +6,7 @@ use std::fs::File;
 use std::path::Path;
 
 use records::UnixTime;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, TransactionBehavior, ffi, params};
 use store::migration::{Contracts, plan};
 use store::{Ended, Kind};
 
@@ -101,6 +101,7 @@ pub fn restore(backup: &Path, to: &Path, live: Live, now: UnixTime) -> Result<Re
         Live::Keep => "{\"live\":\"kept\"}".to_owned(),
     };
     note(&target, now, "restored", &detail).map_err(explain)?;
+    write_back(&target).map_err(explain)?;
     target.close().map_err(|(_, error)| explain(error))?;
     sync(to)?;
     Ok(Restored { backed_up_at, ended })
@@ -120,15 +121,16 @@ fn alone(path: &Path) -> rusqlite::Result<Connection> {
 fn fill(target: &Connection, live: Live) -> rusqlite::Result<Ended> {
     let mut ended = Ended::default();
     target.execute_batch("BEGIN IMMEDIATE")?;
+    // Tables and their indexes, and nothing that acts by itself: a trigger or a view is none of ours, whoever put it there.
     let objects = "SELECT type, name, sql FROM source.sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite~_%' ESCAPE '~'
-                   ORDER BY type = 'table' DESC, rowid";
+                   AND type IN ('table', 'index') AND rootpage > 0 ORDER BY type = 'table' DESC, rowid";
     let objects: Vec<[String; 3]> = target
         .prepare(objects)?
         .query_map([], |row| Ok([row.get(0)?, row.get(1)?, row.get(2)?]))?
         .collect::<Result<_, _>>()?;
     for [kind, name, sql] in &objects {
-        // Indexes come after all tables: they are built of what is there.
-        target.execute_batch(sql)?;
+        // Indexes come after all tables: they are built of what is there. One statement and no more, whatever follows it.
+        target.execute(sql, [])?;
         if kind == "table" {
             let table = quoted(name);
             let filter = leaves_out(name, live);
@@ -231,6 +233,19 @@ fn sound(connection: &Connection, path: &Path) -> Result<(), OpenError> {
     }
 }
 
+/// Leaves nothing in the log: it does not go along when the file gets its name, and a connection that is closed keeps to
+/// itself that it could not write the log back, as on a full disk.
+fn write_back(connection: &Connection) -> rusqlite::Result<()> {
+    let is_busy: bool = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+    match is_busy {
+        false => Ok(()),
+        true => {
+            let why = "its log could not be written back into it".to_owned();
+            Err(rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_BUSY), Some(why)))
+        }
+    }
+}
+
 fn sync(path: &Path) -> Result<(), OpenError> {
     let synced = File::open(path).and_then(|file| file.sync_all());
     synced.map_err(|error| OpenError::Failed { path: path.to_owned(), why: error.to_string() })
@@ -240,4 +255,31 @@ fn sync(path: &Path) -> Result<(), OpenError> {
 fn text(path: &Path) -> Result<&str, OpenError> {
     path.to_str()
         .ok_or_else(|| OpenError::Failed { path: path.to_owned(), why: "its name is not UTF-8".to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r20_a_database_whose_log_is_not_written_back_is_not_taken_for_a_restored_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("authd.db");
+        file::secure(&path).unwrap();
+        migrate::run(&path, MIGRATIONS, Contracts::Wait, &mut |_, _| {}).unwrap();
+        let log = || std::fs::metadata(directory.path().join("authd.db-wal")).unwrap().len();
+        let target = file::connect(&path, Use::Write).unwrap();
+        target.busy_timeout(std::time::Duration::ZERO).unwrap();
+        note(&target, UnixTime(1), "one", "{}").unwrap();
+        // What keeps the log here is a reader; a full disk does the same.
+        let reader = file::connect(&path, Use::Read).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM lineage").unwrap();
+        note(&target, UnixTime(2), "two", "{}").unwrap();
+        let error = write_back(&target).unwrap_err().to_string();
+        assert!(error.contains("log could not be written back"), "{error}");
+        assert!(log() > 0);
+        reader.execute_batch("COMMIT").unwrap();
+        write_back(&target).unwrap();
+        assert_eq!(log(), 0);
+    }
 }

@@ -268,6 +268,38 @@ async fn r09_what_is_no_backup_is_refused_in_words() {
 }
 
 #[tokio::test]
+async fn r20_what_a_backup_s_schema_says_beside_its_tables_is_not_done() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("authd.db");
+    drop(filled(&path).await);
+    let backup = empty(directory.path(), "backup");
+    back_up(&path, &backup, NOW).unwrap();
+    let change = |sql: &str| Connection::open(&backup).unwrap().execute_batch(sql).unwrap();
+
+    // What would keep revoked tokens alive stays behind.
+    change(
+        "CREATE TRIGGER keeps BEFORE DELETE ON record BEGIN SELECT RAISE(IGNORE); END;
+         CREATE VIEW all_of_it AS SELECT * FROM record",
+    );
+    let restored = empty(directory.path(), "restored.db");
+    restore(&backup, &restored, Live::Keep, NOW).unwrap();
+    let acting = "SELECT count(*) FROM sqlite_schema WHERE type NOT IN ('table', 'index')";
+    assert_eq!((number(&backup, acting), number(&restored, acting)), (2, 0));
+
+    // Nor what follows a table's own statement.
+    let planted = directory.path().join("planted");
+    change(&format!(
+        "PRAGMA writable_schema = ON;
+         UPDATE sqlite_schema SET sql = sql || '; COMMIT; ATTACH ''{}'' AS planted; CREATE TABLE planted.t (x); BEGIN'
+             WHERE name = 'lineage'",
+        planted.display()
+    ));
+    let refused = restore(&backup, &empty(directory.path(), "other.db"), Live::Keep, NOW).unwrap_err();
+    assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
+    assert!(!planted.exists());
+}
+
+#[tokio::test]
 async fn r09_a_damaged_backup_is_never_restored_as_something_else() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("authd.db");
