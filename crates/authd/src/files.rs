@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use tempfile::NamedTempFile;
@@ -17,14 +17,28 @@ pub fn make_directory(path: &Path) -> Result<(), String> {
         .map_err(|error| format!("cannot make the directory {}: {error}", path.display()))
 }
 
-/// Writes a file that only this user can read, durably, whole or not at all. One that exists is replaced.
+/// Writes a file that only its owner can read, durably, whole or not at all. One that exists is replaced, and keeps its owner.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), String> {
     let file = written(path, bytes)?;
+    keep_owner(file.as_file(), path)?;
     file.persist(path).map_err(|error| cannot_write(path, &error))?;
     sync_directory(path)
 }
 
-/// The same, but one that exists is left as it is, also when another process makes it at this very moment. Returns
+/// Gives a file to whom the one at `path` belongs, if there is one. Root may change a server's files without taking them away
+/// from it; anybody else has no business with a file that is another user's.
+pub fn keep_owner(file: &File, path: &Path) -> Result<(), String> {
+    let Ok(there) = std::fs::metadata(path) else { return Ok(()) };
+    let ours = file.metadata().map_err(|error| cannot_write(path, &error))?.uid();
+    if ours == there.uid() {
+        return Ok(());
+    }
+    std::os::unix::fs::fchown(file, Some(there.uid()), Some(there.gid())).map_err(|error| {
+        format!("{} belongs to another user: run this as that user ({error})", path.display())
+    })
+}
+
+/// As [`write_private`], but one that exists is left as it is, also when another process makes it at this very moment. Returns
 /// whether this call made the file.
 pub fn create_private(path: &Path, bytes: &[u8]) -> Result<bool, String> {
     let file = written(path, bytes)?;
@@ -141,6 +155,21 @@ mod tests {
         assert!(lock(&path).unwrap().is_none());
         drop(held);
         assert!(lock(&path).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_keeps_its_owner() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("key");
+        write_private(&path, b"one").unwrap();
+        // Only root can give a file away; for anybody else there is one owner.
+        let _ = std::os::unix::fs::chown(&path, Some(4321), Some(4322));
+        let owner =
+            || std::fs::metadata(&path).map(|file| (file.uid(), file.gid(), file.mode() & 0o777)).unwrap();
+        let before = owner();
+        write_private(&path, b"two").unwrap();
+        assert_eq!(owner(), before);
+        assert_eq!(before.2, 0o600);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use records::UnixTime;
 use store::{KeysNow, Sealer, SealingKeys};
 use zeroize::Zeroizing;
 
-use crate::files::{create_private, lock, make_directory, read_private, write_private};
+use crate::files::{create_private, keep_owner, lock, make_directory, read_private, write_private};
 use crate::moment::Moments;
 
 /// How long a command may take.
@@ -23,6 +23,8 @@ const ASKED_EVERY: Duration = Duration::from_secs(60);
 const MOST: u64 = 16 * 1024;
 /// The most that is shown of what a command said on standard error.
 const MOST_SHOWN: u64 = 4 * 1024;
+/// How many pipes of earlier runs may still be open where the command is run again: two a run, for some that hang.
+const UNREAD: usize = 8;
 /// The longest name of a key.
 const LONGEST_NAME: usize = 64;
 
@@ -49,6 +51,11 @@ impl KeySource {
 
     /// Reads the keys.
     pub fn read(&self) -> Result<SealingKeys, String> {
+        self.read_beside(&Arc::default())
+    }
+
+    /// Reads the keys, unless what was started before for the same still has too many pipes open.
+    fn read_beside(&self, open: &Arc<()>) -> Result<SealingKeys, String> {
         let keys = match self {
             Self::File(path) => KeyFile::read(path)?,
             Self::Environment(name) => {
@@ -63,7 +70,7 @@ impl KeySource {
             }
             Self::Command(words) => {
                 let what = format!("the command {:?}", words.first().map_or("", String::as_str));
-                KeyFile::parse(&printed_by(words, PATIENCE)?, &format!("what {what} printed"))?
+                KeyFile::parse(&printed_by(words, PATIENCE, open)?, &format!("what {what} printed"))?
             }
         };
         keys.into_keys()
@@ -84,7 +91,7 @@ impl KeySource {
 /// What a file says now.
 fn following(source: KeySource) -> KeysNow {
     let complaint = Mutex::default();
-    Arc::new(move || now(&source, &mut complaint.lock().unwrap_or_else(PoisonError::into_inner)))
+    Arc::new(move || now(source.read(), &mut complaint.lock().unwrap_or_else(PoisonError::into_inner)))
 }
 
 /// What a command said last. It is run by a thread of its own, so that nothing waits for it; the thread ends with the
@@ -93,11 +100,11 @@ fn asking_every(period: Duration, source: KeySource) -> KeysNow {
     let latest: Arc<Mutex<Option<SealingKeys>>> = Arc::default();
     let shown = Arc::downgrade(&latest);
     std::thread::spawn(move || {
-        let mut complaint = String::new();
+        let (mut complaint, open) = (String::new(), Arc::default());
         loop {
             std::thread::sleep(period);
             let Some(shown) = shown.upgrade() else { return };
-            let keys = now(&source, &mut complaint);
+            let keys = now(source.read_beside(&open), &mut complaint);
             *shown.lock().unwrap_or_else(PoisonError::into_inner) = keys;
         }
     });
@@ -105,8 +112,8 @@ fn asking_every(period: Duration, source: KeySource) -> KeysNow {
 }
 
 /// What a source says now. That it cannot be read is logged once for each reason.
-fn now(source: &KeySource, complaint: &mut String) -> Option<SealingKeys> {
-    match source.read() {
+fn now(read: Result<SealingKeys, String>, complaint: &mut String) -> Option<SealingKeys> {
+    match read {
         Ok(keys) => {
             complaint.clear();
             Some(keys)
@@ -224,15 +231,19 @@ impl KeyFile {
     }
 }
 
-/// Changes a key file as a whole; two that do so at once come one after the other.
+/// Changes a key file as a whole; of two that do so at once the second is refused. Where its name is a link, what changes is
+/// the file that it leads to.
 pub fn change<T>(path: &Path, how: impl FnOnce(&mut KeyFile) -> Result<T, String>) -> Result<T, String> {
+    let path = &path.canonicalize().map_err(|error| format!("cannot read {}: {error}", path.display()))?;
     let mut beside = path.as_os_str().to_owned();
     beside.push(".lock");
-    let _lock = lock(Path::new(&beside))?
+    let lock = lock(Path::new(&beside))?
         .ok_or_else(|| format!("another command is changing {}: try again", path.display()))?;
+    keep_owner(&lock, path)?;
     let mut keys = KeyFile::read(path)?;
     let made = how(&mut keys)?;
     write_private(path, keys.text().as_bytes())?;
+    drop(lock);
     Ok(made)
 }
 
@@ -289,14 +300,20 @@ fn decode_hexadecimal(digits: &str) -> Option<Zeroizing<[u8; 32]>> {
 }
 
 /// Runs a command and returns what it printed, which is shown to nobody.
-fn printed_by(words: &[String], patience: Duration) -> Result<Zeroizing<Vec<u8>>, String> {
+///
+/// One that takes too long is ended, and what it started itself may go on: it keeps the pipe open, and a thread that reads.
+/// `open` is held by each of those, so that a command which hangs each minute is not started for ever.
+fn printed_by(words: &[String], patience: Duration, open: &Arc<()>) -> Result<Zeroizing<Vec<u8>>, String> {
     let (program, arguments) = words.split_first().ok_or("[sealing] `key_command` is empty")?;
     let failed = |why: String| format!("[sealing] `key_command` {program:?} {why}");
+    if Arc::strong_count(open) > UNREAD {
+        return Err(failed("is not run again: what earlier runs started has not ended".to_owned()));
+    }
     let mut command = Command::new(program);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().map_err(|error| failed(format!("could not be started: {error}")))?;
-    let printed = reading(child.stdout.take(), MOST);
-    let said = reading(child.stderr.take(), MOST_SHOWN);
+    let printed = reading(child.stdout.take(), MOST, open);
+    let said = reading(child.stderr.take(), MOST_SHOWN, open);
     // Standard output is closed when the program ends, or before. A program that goes on after it said the key is
     // waited for as long again.
     let outcome = printed.recv_timeout(patience).ok().map(|printed| (printed, ended(&mut child, patience)));
@@ -322,17 +339,25 @@ fn printed_by(words: &[String], patience: Duration) -> Result<Zeroizing<Vec<u8>>
 }
 
 /// Reads a pipe to its end, or a byte more than may be, on a thread of its own.
-fn reading(pipe: Option<impl Read + Send + 'static>, most: u64) -> Receiver<Zeroizing<Vec<u8>>> {
+fn reading(
+    pipe: Option<impl Read + Send + 'static>,
+    most: u64,
+    open: &Arc<()>,
+) -> Receiver<Zeroizing<Vec<u8>>> {
     let (sender, receiver) = channel();
-    std::thread::spawn(move || {
+    let open = Arc::clone(open);
+    let read = move || {
         // All at once: a buffer that grows would leave copies of the key behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(most).unwrap_or(0) + 1));
         if let Some(pipe) = pipe {
             // What could be read is what was said; whether the program is content is told by its status.
             let _ = pipe.take(most + 1).read_to_end(&mut bytes);
         }
+        drop(open);
         let _ = sender.send(bytes);
-    });
+    };
+    // Where the system has no thread to give, nobody sends: that is seen as no answer.
+    let _ = std::thread::Builder::new().spawn(read);
     receiver
 }
 
@@ -433,10 +458,36 @@ mod tests {
     fn a_command_that_does_not_end_is_not_waited_for() {
         let patience = Duration::from_millis(50);
         let words = |text: &str| ["sh", "-c", text].map(str::to_owned);
-        let error = printed_by(&words("echo why >&2; exec sleep 60"), patience).unwrap_err();
+        let error = printed_by(&words("echo why >&2; exec sleep 60"), patience, &Arc::default()).unwrap_err();
         assert!(error.contains("did not end") && error.contains("why"), "{error}");
-        let error = printed_by(&words("exec >&-; exec sleep 60"), patience).unwrap_err();
+        let error = printed_by(&words("exec >&-; exec sleep 60"), patience, &Arc::default()).unwrap_err();
         assert!(error.contains("did not end"), "{error}");
+    }
+
+    #[test]
+    fn a_command_that_leaves_others_behind_each_time_is_not_run_for_ever() {
+        let directory = tempfile::tempdir().unwrap();
+        let (started, gate) = (directory.path().join("started"), directory.path().join("gate"));
+        assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
+        // What is left behind ends when somebody had the gate open for writing. Opened for both, nobody is waited for.
+        let script = format!("echo x >> {}; cat {} & wait", started.display(), gate.display());
+        let (words, open) = (["sh", "-c", &script].map(str::to_owned), Arc::default());
+        let run = || printed_by(&words, Duration::from_millis(300), &open).unwrap_err();
+        let all_end = || {
+            (0..2000).any(|_| {
+                drop(std::fs::OpenOptions::new().read(true).write(true).open(&gate).unwrap());
+                std::thread::sleep(Duration::from_millis(5));
+                Arc::strong_count(&open) == 1
+            })
+        };
+        let runs = (0..30).take_while(|_| !run().contains("is not run again")).count();
+        assert!((UNREAD / 2..30).contains(&runs), "{runs}");
+        let before = std::fs::read_to_string(&started).unwrap();
+        assert!(run().contains("is not run again"));
+        assert_eq!(std::fs::read_to_string(&started).unwrap(), before);
+        assert!(all_end());
+        assert!(run().contains("did not end"), "it is run again");
+        assert!(all_end());
     }
 
     #[test]
@@ -468,6 +519,17 @@ mod tests {
         for now in &sources {
             assert!(until(now, None), "what cannot be read changes nothing");
         }
+    }
+
+    #[test]
+    fn the_file_that_a_link_leads_to_is_what_changes() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, link) = (directory.path().join("key"), directory.path().join("link"));
+        write_private(&path, line("k1", "0").as_bytes()).unwrap();
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        let name = change(&link, |keys| Ok(keys.add(&SystemMoments))).unwrap();
+        assert_eq!(KeyFile::read(&path).unwrap().names().collect::<Vec<_>>(), ["k1", &name]);
+        assert!(link.symlink_metadata().unwrap().is_symlink());
     }
 
     #[test]
