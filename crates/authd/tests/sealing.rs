@@ -162,6 +162,32 @@ fn keys_are_replaced_while_it_serves_and_no_request_fails() {
     std::fs::write(&key_file, present).unwrap();
 }
 
+#[test]
+fn a_key_that_a_row_is_sealed_under_is_not_removed_whatever_is_noted() {
+    let directory = tempfile::tempdir().unwrap();
+    let data = directory.path().join("data");
+    let database = data.join("authd.db");
+    let data = data.to_str().unwrap();
+    Server::dev(Path::new(data)).kill();
+    let first = status(data)[0]["key"].as_str().unwrap().to_owned();
+    done(&["sealing", "rotate", "--data", data]);
+    let second = status(data)[0]["key"].as_str().unwrap().to_owned();
+    // A server that had not seen the new key yet commits after the walk has passed, and then sees it: it notes nothing.
+    let row = |sql: &str| {
+        let connection = rusqlite::Connection::open(&database).unwrap();
+        connection.execute(sql, [&first, &second]).unwrap()
+    };
+    let changed = row("UPDATE record SET body = replace(body, 's1.' || ?2 || '.', 's1.' || ?1 || '.')
+         WHERE kind = 'user' AND key = (SELECT min(key) FROM record WHERE kind = 'user')");
+    assert_eq!(changed, 1);
+    let left = status(data);
+    assert_eq!((&left[1]["key"], &left[1]["rows"]), (&json!(first), &json!(1)), "{left:?}");
+    let refused = run(&["sealing", "remove", &first, "--data", data]);
+    assert_eq!(refused.status.code(), Some(1), "{}", said(&refused));
+    assert!(said(&refused).contains("1 rows are sealed under it"), "{}", said(&refused));
+    assert!(std::fs::read_to_string(Path::new(data).join("sealing.key")).unwrap().contains(&first));
+}
+
 /// `authd.toml` with keys from this source, and a tenant.
 fn made(directory: &Path, sealing: &str) -> String {
     let config = directory.join("authd.toml");

@@ -194,8 +194,9 @@ async fn needed(stores: &AnyStores) -> Result<BTreeSet<String>, Failed> {
 async fn remove(named: &Named) -> Result<(), Failed> {
     let file = key_file(&named.local)?;
     let stores = named.local.open(IfMissing::Refuse).await?;
-    if needed(&stores).await?.contains(&named.name) {
-        let count = rows(&stores).await?.get(&named.name).copied().unwrap_or_default();
+    // Counted besides: what a server sealed before it saw the new key may have been written after the last walk.
+    let count = rows(&stores).await?.get(&named.name).copied().unwrap_or_default();
+    if count > 0 || needed(&stores).await?.contains(&named.name) {
         return Err(Failed::Failed(format!(
             "{} is needed ({count} rows are sealed under it): `authd sealing reseal` comes first",
             named.name
