@@ -153,13 +153,10 @@ fn report(verb: &Restore, ended: Option<Ended>, backed_up_at: Option<UnixTime>, 
              password or a stolen token, are good again",
         );
     }
-    if let Some(end) = backed_up_at.map(|at| UnixTime(at.0.saturating_add(FLOW_LIFETIME)))
-        && now < end
-    {
-        complain(&format!(
-            "authd: warning: the backup is young. Logins that were completed since may be completed again \
-             until {}: start servers after that where it matters",
-            instant(end)
-        ));
-    }
+    // Counted from now: when the last server stopped is known to nobody here.
+    complain(&format!(
+        "authd: warning: which logins were completed since the backup is not known. One that began within the last hour \
+         may be completed again by the same browser until {} at most: start servers after that where it matters",
+        instant(UnixTime(now.0.saturating_add(FLOW_LIFETIME)))
+    ));
 }
