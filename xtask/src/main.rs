@@ -15,6 +15,7 @@ mod loopback;
 mod people;
 mod process;
 mod server;
+mod simulate;
 mod soak;
 mod sources;
 mod standards;
@@ -104,6 +105,13 @@ const TASKS: &[Task] = &[
         arguments: "[--grants N]",
         does: "makes, uses and expires two million grants on SQLite, and looks whether the file is small again",
         run: soak::run,
+    },
+    Task {
+        name: "simulate",
+        arguments: "[--seeds N | --seed N]",
+        does: "clients, crashes, clock jumps and lost answers on the real handlers, all from a seed: many seeds, or one \
+               again in words (more words in docs/simulation.md)",
+        run: simulate::run,
     },
     Task {
         name: "crash",

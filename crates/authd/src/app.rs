@@ -178,7 +178,7 @@ impl App {
         match self.stores.backend() {
             AnyBackend::Sqlite(sqlite) => sqlite.close(),
             AnyBackend::Postgres(postgres) => postgres.close(),
-            AnyBackend::Memory(_) => {}
+            AnyBackend::Memory(_) | AnyBackend::Other(_) => {}
         }
     }
 

@@ -1,11 +1,15 @@
 //! The storage that was chosen at start: one enum, so that everything above is compiled for it alone.
 
+mod other;
+
 use records::UnixTime;
 use store::{
     Backend, CommitError, IndexEntry, Key, Kind, MemoryBackend, Operation, Row, Space, Stores, Unavailable,
 };
 use store_postgres::Postgres;
 use store_sqlite::Sqlite;
+
+pub use other::OtherBackend;
 
 /// A storage engine.
 #[derive(Clone, Debug)]
@@ -16,6 +20,8 @@ pub enum AnyBackend {
     Sqlite(Sqlite),
     /// A PostgreSQL server's database.
     Postgres(Postgres),
+    /// One that this crate does not know. No setting chooses it.
+    Other(OtherBackend),
 }
 
 /// The stores of every tenant on the engine that was chosen.
@@ -30,6 +36,7 @@ impl Backend for AnyBackend {
             Self::Memory(backend) => backend.get(space, kind, key).await,
             Self::Sqlite(backend) => backend.get(space, kind, key).await,
             Self::Postgres(backend) => backend.get(space, kind, key).await,
+            Self::Other(backend) => backend.get(space, kind, key).await,
         }
     }
 
@@ -45,6 +52,7 @@ impl Backend for AnyBackend {
             Self::Memory(backend) => backend.page(space, kind, filter, after, at_most).await,
             Self::Sqlite(backend) => backend.page(space, kind, filter, after, at_most).await,
             Self::Postgres(backend) => backend.page(space, kind, filter, after, at_most).await,
+            Self::Other(backend) => backend.page(space, kind, filter, after, at_most).await,
         }
     }
 
@@ -53,6 +61,7 @@ impl Backend for AnyBackend {
             Self::Memory(backend) => backend.commit(space, operations).await,
             Self::Sqlite(backend) => backend.commit(space, operations).await,
             Self::Postgres(backend) => backend.commit(space, operations).await,
+            Self::Other(backend) => backend.commit(space, operations).await,
         }
     }
 
@@ -61,6 +70,7 @@ impl Backend for AnyBackend {
             Self::Memory(backend) => backend.sweep(now, at_most).await,
             Self::Sqlite(backend) => backend.sweep(now, at_most).await,
             Self::Postgres(backend) => backend.sweep(now, at_most).await,
+            Self::Other(backend) => backend.sweep(now, at_most).await,
         }
     }
 
@@ -69,6 +79,7 @@ impl Backend for AnyBackend {
             Self::Memory(backend) => backend.configuration_version().await,
             Self::Sqlite(backend) => backend.configuration_version().await,
             Self::Postgres(backend) => backend.configuration_version().await,
+            Self::Other(backend) => backend.configuration_version().await,
         }
     }
 
@@ -77,6 +88,7 @@ impl Backend for AnyBackend {
             Self::Memory(backend) => backend.configuration_hint().await,
             Self::Sqlite(backend) => backend.configuration_hint().await,
             Self::Postgres(backend) => backend.configuration_hint().await,
+            Self::Other(backend) => backend.configuration_hint().await,
         }
     }
 }

@@ -122,7 +122,7 @@ async fn schema(place: &Place, backend: &AnyBackend) -> Result<String, String> {
 
 async fn integrity(backend: &AnyBackend, report: &mut Report) {
     let (found, what) = match backend {
-        AnyBackend::Memory(_) => return,
+        AnyBackend::Memory(_) | AnyBackend::Other(_) => return,
         AnyBackend::Sqlite(backend) => {
             (backend.disagreements(), "SQLite finds no damage, and rows agree with their index")
         }
@@ -230,7 +230,7 @@ fn summarize(
 
 async fn page(backend: &AnyBackend, after: Option<&RawRow>) -> Result<Vec<RawRow>, Unavailable> {
     match backend {
-        AnyBackend::Memory(_) => Ok(Vec::new()),
+        AnyBackend::Memory(_) | AnyBackend::Other(_) => Ok(Vec::new()),
         AnyBackend::Sqlite(backend) => backend.raw_rows(after, PAGE),
         AnyBackend::Postgres(backend) => backend.raw_rows(after, PAGE).await,
     }
@@ -239,7 +239,7 @@ async fn page(backend: &AnyBackend, after: Option<&RawRow>) -> Result<Vec<RawRow
 async fn history(backend: &AnyBackend, report: &mut Report) {
     const LINES: usize = 5;
     let lines = match backend {
-        AnyBackend::Memory(_) => return,
+        AnyBackend::Memory(_) | AnyBackend::Other(_) => return,
         AnyBackend::Sqlite(backend) => backend.lineage(LINES),
         AnyBackend::Postgres(backend) => backend.lineage(LINES).await,
     };

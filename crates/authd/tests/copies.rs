@@ -326,7 +326,14 @@ fn r18_an_older_database_is_named_and_migrated_by_command_and_by_a_development_s
             .unwrap()
             .execute_batch(
                 "DROP TABLE lineage; DELETE FROM migration WHERE number > 1;
-                 ALTER TABLE migration DROP COLUMN needs; ALTER TABLE migration DROP COLUMN steps",
+                 ALTER TABLE migration DROP COLUMN needs; ALTER TABLE migration DROP COLUMN steps;
+                 CREATE TABLE former (
+                     space TEXT NOT NULL, kind TEXT NOT NULL, key TEXT NOT NULL, version INTEGER NOT NULL,
+                     body TEXT NOT NULL, entries TEXT NOT NULL, drop_at INTEGER, PRIMARY KEY (space, kind, key)
+                 ) STRICT, WITHOUT ROWID;
+                 INSERT INTO former SELECT * FROM record;
+                 DROP TABLE record; ALTER TABLE former RENAME TO record;
+                 CREATE INDEX record_drop_at ON record (drop_at) WHERE drop_at IS NOT NULL",
             )
             .unwrap();
     };
@@ -347,7 +354,7 @@ fn r18_an_older_database_is_named_and_migrated_by_command_and_by_a_development_s
         assert!(plan.contains("would do: schema 2 (lineage), 1 step"), "{plan}");
     }
     let migrated = done(&["migrate", "--config", text(&settings)]);
-    assert!(migrated.contains("done: schema 2 (lineage), 1 step"), "{migrated}");
+    assert!(migrated.contains("done: schema 3 (record_rowid), 1 step"), "{migrated}");
     let again = done(&["migrate", "--json", "--contract", "--data", text(&data)]);
     let again: Value = serde_json::from_str(&again).unwrap();
     assert_eq!(again, json!({ "done": [], "waiting": [] }));

@@ -25,6 +25,12 @@ pub const MIGRATIONS: &[Migration] = &[
         needs: 1,
         steps: &[Step::Once(include_str!("../schema/0002_lineage.sql"))],
     },
+    Migration {
+        name: "record_rowid",
+        phase: Phase::Expand,
+        needs: 1,
+        steps: &[Step::Once(include_str!("../schema/0003_record_rowid.sql"))],
+    },
 ];
 
 /// How often a lock that a busy server has is asked for again, each time for as long as a connection waits (5 s).

@@ -19,11 +19,12 @@ use version_1::{SPACE, Version1};
 
 const ROWS: u32 = 50;
 
-const _: () = assert!(MIGRATIONS.len() == 2, "the list below begins with all of them");
+const _: () = assert!(MIGRATIONS.len() == 3, "the list below begins with all of them");
 
-static CHANGES: [Migration; 4] = [
+static CHANGES: [Migration; 5] = [
     MIGRATIONS[0],
     MIGRATIONS[1],
+    MIGRATIONS[2],
     Migration {
         name: "wider",
         phase: Phase::Expand,
@@ -42,7 +43,7 @@ static CHANGES: [Migration; 4] = [
     Migration {
         name: "narrower",
         phase: Phase::Contract,
-        needs: 4,
+        needs: 5,
         steps: &[
             Step::Slices(
                 "DELETE FROM entry WHERE (space, kind, name, value, key) IN
@@ -145,13 +146,13 @@ fn check_end(path: &Path) {
     assert_eq!(text(path, "PRAGMA integrity_check"), "ok");
     assert_eq!(
         text(path, "SELECT group_concat(number || name || steps, ' ') FROM migration"),
-        "1records1 2lineage1 3wider3 4narrower2"
+        "1records1 2lineage1 3record_rowid1 4wider3 5narrower2"
     );
     let sql = "SELECT count(*) || ' ' || sum(size = length(body)) FROM record WHERE key LIKE 'old%'";
     assert_eq!(text(path, sql), format!("{ROWS} {ROWS}"));
     assert_eq!(text(path, "SELECT group_concat(name) FROM pragma_table_info('ring')"), "slot,until");
     assert_eq!(text(path, "SELECT '' || count(*) FROM entry WHERE name = 'user'"), "0");
-    assert_eq!(text(path, "SELECT '' || user_version FROM pragma_user_version"), "4");
+    assert_eq!(text(path, "SELECT '' || user_version FROM pragma_user_version"), "5");
     let nothing = migrate::pending(path, &CHANGES, Contracts::Run).unwrap();
     assert!(nothing.runs.is_empty() && nothing.waits.is_empty());
 }
@@ -173,7 +174,7 @@ fn version_1_goes_on() {
     });
     done.unwrap();
     assert!(points.len() > 20, "{points:?}");
-    assert_eq!(points.last(), Some(&(3, 3, Progress::Done)));
+    assert_eq!(points.last(), Some(&(4, 3, Progress::Done)));
     server.serve();
     let left = migrate::pending(&path, &CHANGES, Contracts::Wait).unwrap();
     assert!(left.runs.is_empty() && left.waits.len() == 1, "what takes away waits");
@@ -207,7 +208,7 @@ fn who_starts_on_what() {
     drop(Sqlite::open(&path).unwrap());
     Version1::open(&path).unwrap().serve();
     migrate::run(&path, &CHANGES, Contracts::Run, &mut |_, _| {}).unwrap();
-    assert_eq!(Sqlite::open(&path).unwrap_err(), OpenError::Newer { path: path.clone(), needs: 4, known: 2 });
+    assert_eq!(Sqlite::open(&path).unwrap_err(), OpenError::Newer { path: path.clone(), needs: 5, known: 3 });
     assert!(Version1::open(&path).err().unwrap().contains("newer version of authd"));
     let other = migrate::run(&path, MIGRATIONS, Contracts::Run, &mut |_, _| {}).unwrap_err();
     assert!(matches!(other, OpenError::Newer { .. }), "an older `authd migrate` is refused too");

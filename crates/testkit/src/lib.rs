@@ -28,6 +28,7 @@ mod html;
 mod moments;
 mod people;
 mod request;
+pub mod simulation;
 mod tokens;
 mod world;
 

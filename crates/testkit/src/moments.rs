@@ -29,6 +29,11 @@ impl TestMoments {
     pub fn advance(&self, seconds: u64) {
         self.now.fetch_add(seconds, Ordering::SeqCst);
     }
+
+    /// Sets the clock, forward or back.
+    pub fn set(&self, now: UnixTime) {
+        self.now.store(now.0, Ordering::SeqCst);
+    }
 }
 
 impl Moments for TestMoments {

@@ -23,7 +23,7 @@ pub const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
 pub const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
 /// Where people are known.
-const CONNECTION: &str = "Username-Password-Authentication";
+pub(crate) const CONNECTION: &str = "Username-Password-Authentication";
 
 /// The password of `ada@example.com`, which differs by tenant, or of `bob@example.com`, which does not.
 pub fn password_of(tenant: &str, name: &str) -> String {

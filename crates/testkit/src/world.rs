@@ -8,7 +8,7 @@ use authd::administration::clients::{self, NewClient};
 use authd::administration::resource_servers::{self, NewResourceServer};
 use authd::administration::tenants;
 use authd::app::App;
-use authd::backend::{AnyBackend, AnyStore, AnyStores};
+use authd::backend::{AnyBackend, AnyStore, AnyStores, OtherBackend};
 use authd::http::limits::Limits;
 use authd::keys::secret_digest_key;
 use http::Method;
@@ -26,6 +26,9 @@ use crate::{Send, TestMoments};
 /// The two tenants and where they answer. Both hold the same names, so that a mix-up cannot go unseen.
 pub const TENANTS: [(&str, &str); 2] =
     [("first", "https://first.example/"), ("second", "https://second.example/")];
+
+/// When every world begins: 2026-01-01T00:00:00Z.
+pub(crate) const BEGINNING: UnixTime = UnixTime(1_767_225_600);
 
 /// The backend that a world runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +48,8 @@ enum Place {
     Sqlite(Arc<tempfile::TempDir>),
     /// A database of this name.
     Postgres(Arc<Server>, String),
+    /// A backend of the caller's.
+    Other(OtherBackend),
 }
 
 impl Place {
@@ -76,13 +81,18 @@ impl Place {
                 let opened = Postgres::open(&settings, IfEmpty::Make).await;
                 AnyBackend::Postgres(opened.expect("the database opens"))
             }
+            Self::Other(backend) => AnyBackend::Other(backend.clone()),
         };
-        Stores::open(backend, World::sealer()).await.expect("the stores open")
+        Stores::open(backend, sealer()).await.expect("the stores open")
     }
 
     fn outlives_its_process(&self) {
         assert!(!matches!(self, Self::Memory(_)), "what is in memory is its process's alone");
     }
+}
+
+pub(crate) fn sealer() -> Sealer {
+    Sealer::new(SealingKeys::new("test", [42; 32].into()))
 }
 
 /// One server for all worlds that there are at a time; it ends with the last of them. What it loses in a power failure
@@ -128,9 +138,16 @@ impl World {
     /// A world with two tenants. Each has the API `https://api.example/` with scopes `read` and `write`, and the
     /// application `worker` with a client grant for `read`. Their secrets and keys differ.
     pub async fn new(on: On) -> Self {
-        // 2026-01-01T00:00:00Z
-        let moments = Arc::new(TestMoments::new(UnixTime(1_767_225_600), 1));
-        let place = Place::of(on);
+        Self::in_place(Place::of(on)).await
+    }
+
+    /// The same world on a backend of the caller's.
+    pub(crate) async fn over(backend: OtherBackend) -> Self {
+        Self::in_place(Place::Other(backend)).await
+    }
+
+    async fn in_place(place: Place) -> Self {
+        let moments = Arc::new(TestMoments::new(BEGINNING, 1));
         let stores = place.open().await;
         for (name, origin) in TENANTS {
             let id = TenantId::parse(name).unwrap();
@@ -196,7 +213,7 @@ impl World {
 
     /// What opens a world's database.
     pub fn sealer() -> Sealer {
-        Sealer::new(SealingKeys::new("test", [42; 32].into()))
+        sealer()
     }
 
     /// Where the database `world.db` lies, where it is SQLite's.
