@@ -27,6 +27,7 @@ use testkit::{On, World, password_of};
 use tokio::net::TcpListener;
 
 const API: &str = "urn:bench";
+const PEOPLE: &str = "Username-Password-Authentication";
 /// What the bare server takes for the row's key: so many characters of the token.
 const KEY: usize = 32;
 
@@ -73,13 +74,18 @@ async fn model(families: usize) -> Model {
     let new = NewClient::of_type(ApplicationType::RegularWeb, "A phone");
     world.application("first", "mobile", new, "password refresh_token").await;
     let mut tokens = Vec::new();
-    for _ in 0..=families {
+    for number in 0..=families {
+        // So many logins of one person in one application are kept, and no more.
+        let name = format!("person{}", number / 100);
+        if number % 100 == 0 {
+            world.person("first", PEOPLE, &name, &password_of("first", &name)).await;
+        }
         let log_in = [
             ("grant_type", "password".to_owned()),
             ("client_id", "mobile".to_owned()),
             ("client_secret", World::secret("first")),
-            ("username", "ada".to_owned()),
-            ("password", password_of("first", "ada")),
+            ("password", password_of("first", &name)),
+            ("username", name),
             ("audience", API.to_owned()),
             ("scope", "read offline_access".to_owned()),
         ];
