@@ -188,6 +188,28 @@ fn a_key_that_a_row_is_sealed_under_is_not_removed_whatever_is_noted() {
     assert!(std::fs::read_to_string(Path::new(data).join("sealing.key")).unwrap().contains(&first));
 }
 
+#[test]
+fn where_several_servers_may_be_on_a_database_a_key_is_replaced_step_by_step() {
+    let directory = tempfile::tempdir().unwrap();
+    let (config, key) = (directory.path().join("authd.toml"), directory.path().join("sealing.key"));
+    let text = format!(
+        "[store]\npostgres = \"postgres://authd@127.0.0.1:1/authd?sslmode=disable\"\n[sealing]\nkey_file = {key:?}\n\
+         [[listen]]\naddress = \"127.0.0.1:0\"\n"
+    );
+    std::fs::write(&config, text).unwrap();
+    std::fs::write(&key, generated("one")).unwrap();
+    std::fs::set_permissions(&key, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let config = config.to_str().unwrap();
+    let before = std::fs::read(&key).unwrap();
+    // It is refused before anything is asked of the database, which is not there.
+    let refused = run(&["sealing", "rotate", "--config", config]);
+    assert_eq!(refused.status.code(), Some(2), "{}", said(&refused));
+    assert!(said(&refused).contains("`authd sealing use NAME` on each"), "{}", said(&refused));
+    assert_eq!(std::fs::read(&key).unwrap(), before);
+    done(&["sealing", "add", "--config", config]);
+    assert!(std::fs::read(&key).unwrap().starts_with(b"one "));
+}
+
 /// `authd.toml` with keys from this source, and a tenant.
 fn made(directory: &Path, sealing: &str) -> String {
     let config = directory.join("authd.toml");

@@ -13,14 +13,14 @@ use super::local::Local;
 use super::{Failed, output};
 use crate::backend::AnyStores;
 use crate::moment::SystemMoments;
-use crate::open::IfMissing;
+use crate::open::{IfMissing, Place};
 use crate::sealing::{self, KeySource};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Sealing {
     /// Show the keys' names, how many rows each sealed, and which may go; never the keys
     Status(Status),
-    /// Make a new key current, seal everything again under it, and leave the old one to be removed
+    /// One server on SQLite: make a new key current, seal everything again under it, leave the old one to be removed
     Rotate(Reseal),
     /// Add a new key to the key file: it opens, and seals nothing until it is made current
     Add(Of),
@@ -78,6 +78,15 @@ pub(crate) async fn run(verb: Sealing) -> Result<(), Failed> {
         Sealing::Status(status) => show(&status).await,
         Sealing::Rotate(rotate) => {
             let file = key_file(&rotate.local)?;
+            // All at once is for one server: another one has a file of its own, and could read nothing any more.
+            if let Place::Postgres(_) = rotate.local.places()?.0 {
+                return Err(Failed::Usage(
+                    "other servers may be on this PostgreSQL database, and would read nothing that is sealed under a key \
+                     that they do not have. Step by step: `authd sealing add`, its file on every server, \
+                     `authd sealing use NAME` on each, then `authd sealing reseal`"
+                        .to_owned(),
+                ));
+            }
             // Opened first: a key that is not this database's must not be made to look like an old one of it.
             let stores = rotate.local.open(IfMissing::Refuse).await?;
             let name = sealing::change(&file, |keys| {
