@@ -189,6 +189,46 @@ fn a_key_that_a_row_is_sealed_under_is_not_removed_whatever_is_noted() {
 }
 
 #[test]
+fn after_a_key_was_lost_for_good_what_it_sealed_is_made_anew_by_commands() {
+    let directory = tempfile::tempdir().unwrap();
+    let data_directory = directory.path().join("data");
+    let data = data_directory.to_str().unwrap();
+    let server = Server::dev(&data_directory);
+    let port = server.http_port();
+    server.kill();
+    let key_file = data_directory.join("sealing.key");
+    let lost = status(data)[0]["key"].as_str().unwrap().to_owned();
+    done(&["sealing", "add", "--data", data]);
+    let left = status(data)[1]["key"].as_str().unwrap().to_owned();
+    done(&["sealing", "use", &left, "--data", data]);
+    done(&["keys", "list", "--data", data]);
+    let lines = std::fs::read_to_string(&key_file).unwrap();
+    std::fs::write(&key_file, lines.lines().next().unwrap()).unwrap();
+
+    assert!(said(&run(&["keys", "list", "--data", data])).contains("not at hand"));
+    assert!(done(&["sealing", "forget", &lost, "--data", data]).contains("--discard"));
+    // Given up, and still in the way of everything.
+    for stuck in
+        [&["keys", "list"][..], &["keys", "rotate", "--force"], &["users", "list"], &["sealing", "reseal"]]
+    {
+        let stuck = run(&[stuck, &["--data", data]].concat());
+        assert_eq!(stuck.status.code(), Some(1), "{}", said(&stuck));
+    }
+    assert!(done(&["sealing", "forget", &lost, "--discard", "--data", data]).contains("is gone"));
+    assert_eq!(run(&["sealing", "forget", &lost, "--discard", "--data", data]).status.code(), Some(1));
+    done(&["sealing", "reseal", "--data", data]);
+    assert!(done(&["keys", "rotate", "--force", "--data", data]).contains("signs RS256 from now on"));
+    let mut update = authd();
+    update.args(["users", "update", "user@example.com", "--password-stdin", "--data", data]);
+    let mut child = update.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    std::io::Write::write_all(&mut child.stdin.take().unwrap(), b"Correct-Horse-9\n").unwrap();
+    assert!(child.wait().unwrap().success());
+    let server = Server::dev_with(&data_directory, &port, &[]);
+    let (status, answer) = server.ask(&log_in());
+    assert_eq!(status, 200, "{answer}");
+}
+
+#[test]
 fn where_several_servers_may_be_on_a_database_a_key_is_replaced_step_by_step() {
     let directory = tempfile::tempdir().unwrap();
     let (config, key) = (directory.path().join("authd.toml"), directory.path().join("sealing.key"));

@@ -9,7 +9,7 @@ use crate::kind::KINDS;
 use crate::seal::{self, Sealer};
 use crate::stored::{self, RootSecret, Stored};
 use crate::{
-    Backend, CommitError, Expect, Kind, OpenError, Operation, Row, Space, Stores, Unavailable, root,
+    Backend, Becomes, CommitError, Expect, Kind, OpenError, Operation, Row, Space, Stores, Unavailable, root,
 };
 
 /// How often the whole is walked, should other servers go on sealing under an older key meanwhile.
@@ -155,9 +155,7 @@ impl<B: Backend> Stores<B> {
     ///
     /// Where the key is at hand, or the storage failed.
     pub async fn forget_sealing_key(&self, name: &str) -> Result<bool, Unavailable> {
-        if self.sealing_keys().names().any(|present| present == name) {
-            return Err(Unavailable::Backend(format!("the key-encryption key {name:?} is at hand")));
-        }
+        self.refuse_at_hand(name)?;
         for _ in 0..TRIES {
             let root = root::found_or_made(self.backend(), self.sealer()).await.map_err(unopened)?;
             let mut needed = root.record.needed.clone();
@@ -169,6 +167,61 @@ impl<B: Backend> Stores<B> {
             }
         }
         Err(Unavailable::Backend("others write the root secret all the time".to_owned()))
+    }
+
+    /// Gives up what a lost key sealed, reading `slice` rows at a time: a signing key under it goes, every other row stays
+    /// without the member that it sealed, so that it can be read again and be given a new one. Until then such a row can be
+    /// neither read nor changed. Returns how many rows there were. Cut off, it is done again.
+    ///
+    /// # Errors
+    ///
+    /// Where the key is at hand, the storage failed, or a row cannot be read for another reason too.
+    pub async fn discard_sealed_under(&self, name: &str, slice: usize) -> Result<u64, Unavailable> {
+        self.refuse_at_hand(name)?;
+        let (slice, mut discarded) = (slice.max(1), 0);
+        for (space, kind) in self.sealed_places(slice).await? {
+            let mut after = None;
+            loop {
+                let page = self.backend().page(&space, kind, None, after.as_ref(), slice).await?;
+                let is_last = page.len() < slice;
+                after = page.last().map(|row| row.key.clone());
+                for row in page {
+                    discarded += u64::from(self.discard_row(&space, kind, name, row).await?);
+                }
+                if is_last {
+                    break;
+                }
+            }
+        }
+        Ok(discarded)
+    }
+
+    async fn discard_row(
+        &self,
+        space: &Space,
+        kind: Kind,
+        name: &str,
+        row: Row,
+    ) -> Result<bool, Unavailable> {
+        let (key, mut found) = (row.key.clone(), Some(row));
+        for _ in 0..TRIES {
+            let Some(row) = found.filter(|row| sealed_under(kind, row).as_deref() == Some(name)) else {
+                return Ok(false);
+            };
+            match self.commit(space, vec![without_sealed(self.sealer(), space, kind, row)?]).await {
+                Ok(()) => return Ok(true),
+                Err(CommitError::Conflict) => found = self.backend().get(space, kind, &key).await?,
+                Err(error) => return Err(failure(error)),
+            }
+        }
+        Err(Unavailable::Backend("others write a row all the time".to_owned()))
+    }
+
+    fn refuse_at_hand(&self, name: &str) -> Result<(), Unavailable> {
+        if self.sealing_keys().names().any(|present| present == name) {
+            return Err(Unavailable::Backend(format!("the key-encryption key {name:?} is at hand")));
+        }
+        Ok(())
     }
 
     /// Notes these keys as needed, beside the current one. Says `false` where the row was written meanwhile.
@@ -316,6 +369,22 @@ fn sealed_under(kind: Kind, row: &Row) -> Option<String> {
     let member = kind.row().sealed?;
     let body: serde_json::Value = serde_json::from_str(&row.body).ok()?;
     seal::key_name(body.get(member)?.as_str()?).map(str::to_owned)
+}
+
+/// The row without its sealed member; no row, where it is nothing without.
+fn without_sealed(sealer: &Sealer, space: &Space, kind: Kind, row: Row) -> Result<Operation, Unavailable> {
+    let Row { key, version, body } = row;
+    if kind == Kind::SigningKey {
+        return Ok(Operation { kind, key, expect: Expect::Version(version), becomes: Becomes::Delete });
+    }
+    let body: Option<serde_json::Value> =
+        serde_json::from_str(&body).ok().and_then(|mut body: serde_json::Value| {
+            *body.get_mut(kind.row().sealed?)? = serde_json::Value::Null;
+            Some(body)
+        });
+    // Where it was no object it stays what it was, and is not read.
+    let body = body.map(|body| body.to_string()).unwrap_or_default();
+    renewed(sealer, space, kind, Row { key, version, body })
 }
 
 /// The row as it is, sealed under the current key.

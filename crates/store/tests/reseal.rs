@@ -248,6 +248,38 @@ async fn a_row_that_cannot_be_read_is_named_and_keeps_the_old_key_needed() {
 }
 
 #[tokio::test]
+async fn what_a_lost_key_sealed_can_be_given_up_so_that_it_can_be_replaced() {
+    let backend = MemoryBackend::default();
+    let before = open(&backend, old()).await.unwrap();
+    fill(&before, 7).await;
+    let derived = before.derive("label").unwrap();
+    let stores = open(&backend, both()).await.unwrap();
+    assert!(rename(&stores.tenant(&tenant("acme")), 3, "Under the new key").await);
+    assert!(stores.discard_sealed_under("k1", 3).await.is_err(), "it is at hand");
+
+    // The old key is lost. Nobody under it can be read, nor changed, nor removed; and nothing is sealed again.
+    let stores = Stores::open_without_some_keys(backend.clone(), Sealer::new(new())).await.unwrap();
+    let acme = stores.tenant(&tenant("acme"));
+    assert!(acme.user(&user_id(1)).await.is_err() && acme.signing_keys().await.is_err());
+    assert!(matches!(stores.reseal(3, |_| ()).await, Err(ResealError::Unreadable(_, 2..))));
+    assert_eq!(stores.discard_sealed_under("k1", 3).await.unwrap(), 6 + 1 + 7 + 1);
+    assert_eq!(stores.discard_sealed_under("k1", 3).await.unwrap(), 0);
+    assert!(stores.forget_sealing_key("k1").await.unwrap());
+
+    let stores = open(&backend, new()).await.unwrap();
+    let acme = stores.tenant(&tenant("acme"));
+    assert!(acme.signing_keys().await.unwrap().is_empty(), "to be made anew");
+    for number in 0..7 {
+        let user = acme.user(&user_id(number)).await.unwrap().unwrap().record.clone();
+        assert_eq!(user.password_hash.is_some(), number == 3, "{number}");
+        assert_eq!(user.email, Some(Email::parse(&format!("person{number}@example.com")).unwrap()));
+    }
+    assert!(rename(&acme, 1, "Again").await);
+    assert_eq!(stores.reseal(3, |_| ()).await.unwrap().rows, 0);
+    assert_eq!(stores.derive("label").unwrap(), derived);
+}
+
+#[tokio::test]
 async fn a_running_server_takes_a_new_key_and_reads_what_others_seal_under_it_from_the_first_moment() {
     let backend = MemoryBackend::default();
     let source = Arc::new(Mutex::new(Some(old())));

@@ -48,7 +48,8 @@ pub enum Haste {
 /// Makes the algorithm's next key current, its current one previous, and a new next one; previous keys whose tokens have
 /// all expired are revoked.
 ///
-/// Tokens that the previous key signed stay valid. Returns the new current keys' ids.
+/// Tokens that the previous key signed stay valid. Where there is no key at all, [`Haste::AtOnce`] makes the first ones.
+/// Returns the new current keys' ids.
 pub async fn rotate(
     store: &AnyStore,
     algorithm: SigningAlgorithm,
@@ -90,6 +91,12 @@ pub async fn rotate(
                 current.push(key.record.id.clone());
             }
             writes.push(moved(key, state, now));
+        }
+        if current.is_empty() && haste == Haste::AtOnce && of_algorithm().next().is_none() {
+            // They were lost with the key that sealed them: nothing is left to rotate, and something must sign.
+            let made = generate(algorithm, KeyState::Current, now)?;
+            current.push(made.id.clone());
+            writes.push(Write::CreateSigningKey(made));
         }
         if current.is_empty() {
             return Err(Refusal::Missing(format!("the tenant has no {} key to rotate", algorithm.name())));

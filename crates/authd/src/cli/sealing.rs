@@ -30,8 +30,8 @@ pub(crate) enum Sealing {
     Reseal(Reseal),
     /// Take a key out of the key file that nothing is sealed under
     Remove(Named),
-    /// Give up a key that is lost, so that servers start without it; what it sealed stays unreadable
-    Forget(Named),
+    /// Give up a key that is lost, so that servers start without it; what it sealed stays unreadable, or goes with --discard
+    Forget(Forget),
     /// Print a new key, for a variable or a program that keeps it
     Generate,
 }
@@ -57,6 +57,15 @@ pub(crate) struct Named {
     name: String,
     #[command(flatten)]
     local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Forget {
+    /// What the key sealed goes too, for ever: passwords, secrets and signing keys, so that new ones can be made
+    #[arg(long)]
+    discard: bool,
+    #[command(flatten)]
+    named: Named,
 }
 
 #[derive(Debug, Args)]
@@ -220,12 +229,28 @@ async fn remove(named: &Named) -> Result<(), Failed> {
     Ok(())
 }
 
-async fn forget(named: &Named) -> Result<(), Failed> {
-    let stores = named.local.open_without_some_keys().await?;
-    let count = rows(&stores).await?.get(&named.name).copied().unwrap_or_default();
-    if !stores.forget_sealing_key(&named.name).await.map_err(|error| error.to_string())? {
-        return Err(Failed::Failed(format!("{} is not needed: nothing was changed", named.name)));
+async fn forget(forget: &Forget) -> Result<(), Failed> {
+    let name = &forget.named.name;
+    let stores = forget.named.local.open_without_some_keys().await?;
+    let discarded = match forget.discard {
+        true => stores.discard_sealed_under(name, COUNTED).await.map_err(|error| error.to_string())?,
+        false => 0,
+    };
+    let count = rows(&stores).await?.get(name).copied().unwrap_or_default();
+    let was_noted = stores.forget_sealing_key(name).await.map_err(|error| error.to_string())?;
+    if discarded > 0 {
+        output::print(&format!(
+            "{name} is given up, and what it sealed in {discarded} rows is gone. `authd keys rotate --force` for each tenant, \
+             `authd users update --password-stdin` for people, `authd apis update` and `authd apps` for shared secrets \
+             make it anew; `authd doctor` says what is missing"
+        ));
+    } else if was_noted {
+        output::print(&format!(
+            "{name} is given up; {count} rows that it sealed stay, and can be neither read nor changed. Once the key is lost for \
+             good, `authd sealing forget {name} --discard` makes room for new passwords and keys"
+        ));
+    } else {
+        return Err(Failed::Failed(format!("{name} is not needed: nothing was changed")));
     }
-    output::print(&format!("{} is given up; {count} rows that it sealed stay, unreadable", named.name));
     Ok(())
 }
