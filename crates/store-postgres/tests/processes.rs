@@ -21,7 +21,7 @@ fn main() {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
         ["writer", address, round] => runtime().block_on(writer(address, round)),
-        ["racer", address] => runtime().block_on(racer(address)),
+        ["racer", address, way] => runtime().block_on(racer(address, way)),
         _ if arguments.contains(&"--list") => {}
         _ => {
             for (name, test) in TESTS {
@@ -88,8 +88,10 @@ fn rows() -> usize {
 
 const SINGLE_USE: [Kind; 4] = [Kind::SeenJti, Kind::ConsumedHandle, Kind::Client, Kind::LoginAttempts];
 
-/// Claims rows, as fast as it can, and says which it got.
-async fn racer(address: &str) {
+/// Claims rows, as fast as it can, and says which it got. Those of one way race for each row; the others come from the far
+/// end, so that whoever is first at the start does not have every row to itself.
+async fn racer(address: &str, way: &str) {
+    let is_backwards = way == "backwards";
     let database = open(address).await;
     note("ready");
     std::io::stdin().read_exact(&mut [0]).unwrap();
@@ -98,6 +100,7 @@ async fn racer(address: &str) {
             let database = database.clone();
             tokio::spawn(async move {
                 for number in 0..rows() {
+                    let number = if is_backwards { rows() - 1 - number } else { number };
                     let kind = SINGLE_USE[number % 4];
                     let name = format!("row{number}");
                     match database.commit(&space(), vec![put(kind, &name, "x", Expect::Absent)]).await {
@@ -119,7 +122,8 @@ fn processes_race() {
     let server = Server::start();
     let address = server.database();
     // The tables are made by whoever is first, too.
-    let mut children = [0; 4].map(|_| start(&["racer", &address]));
+    let ways = ["forwards", "backwards", "forwards", "backwards"];
+    let mut children = ways.map(|way| start(&["racer", &address, way]));
     let mut outputs = children.each_mut().map(|child| BufReader::new(child.stdout.take().unwrap()));
     for output in &mut outputs {
         let mut line = String::new();
