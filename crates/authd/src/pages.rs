@@ -8,6 +8,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use oauth_grants::Moment;
+use oauth_grants::generate::hexadecimal;
 use policy::consent::{Line, plain_text};
 
 use crate::http::response::Answer;
@@ -400,7 +401,7 @@ fn logo(address: Option<&str>) -> Option<&str> {
 }
 
 fn nonce(moment: &Moment) -> String {
-    moment.bytes::<16>("page nonce").iter().map(|byte| format!("{byte:02x}")).collect()
+    hexadecimal(&moment.bytes::<16>("page nonce"))
 }
 
 /// Who may show a page in a frame.

@@ -38,9 +38,13 @@ pub fn client_grant_id(moment: &Moment) -> Result<ClientGrantId, Invalid> {
 /// # Errors
 /// None in practice: what is made fits the alphabet.
 pub fn resource_server_id(moment: &Moment) -> Result<ResourceServerId, Invalid> {
-    let digits: String =
-        moment.bytes::<12>("resource server id").iter().map(|byte| format!("{byte:02x}")).collect();
-    ResourceServerId::parse(&digits)
+    ResourceServerId::parse(&hexadecimal(&moment.bytes::<12>("resource server id")))
+}
+
+/// Bytes as lower-case hexadecimal digits, two for each.
+pub fn hexadecimal(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
 }
 
 /// A prefix and `length` alphanumerics of about 5.95 bits each. The prefix is the label, so kinds never share bytes.
@@ -96,6 +100,13 @@ fn alphanumerics(moment: &Moment, label: &str, length: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_byte_has_two_lower_case_digits() {
+        for byte in 0..=u8::MAX {
+            assert_eq!(hexadecimal(&[byte, 0]), format!("{byte:02x}00"));
+        }
+    }
     use records::UnixTime;
     use std::collections::BTreeSet;
 

@@ -11,6 +11,7 @@ use records::{Invalid, RefreshFamilyId, SecretDigest, SecretText, UnixTime};
 
 use crate::Moment;
 use crate::crypto::{self, MacKey, sha256};
+use crate::generate::hexadecimal;
 
 /// What every refresh token begins with. Clients must not look further.
 pub const PREFIX: &str = "v1.";
@@ -79,7 +80,7 @@ impl RefreshToken {
     /// # Errors
     /// None in practice: digits fit the alphabet.
     pub fn family(&self) -> Result<RefreshFamilyId, Invalid> {
-        RefreshFamilyId::parse(&self.family.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        RefreshFamilyId::parse(&hexadecimal(&self.family))
     }
 
     /// How often its family had been rotated when it was issued.

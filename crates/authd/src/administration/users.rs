@@ -1,6 +1,7 @@
 //! People: who they are, their passwords, keeping them out, removing them (OpenID Connect Core 1.0 §5.1).
 
 use oauth_grants::Moment;
+use oauth_grants::generate::hexadecimal;
 use records::{
     ConnectionName, Email, LoginName, Profile, SecretText, User, UserId, Username, Versioned, Write,
 };
@@ -252,7 +253,7 @@ pub async fn all(
 
 /// `auth0|` and 24 hexadecimal digits, as Auth0's: 96 random bits never come twice.
 fn user_id(moment: &Moment) -> Result<UserId, Refusal> {
-    let digits: String = moment.bytes::<12>("user id").iter().map(|byte| format!("{byte:02x}")).collect();
+    let digits = hexadecimal(&moment.bytes::<12>("user id"));
     Ok(UserId::parse(&format!("auth0|{digits}"))?)
 }
 

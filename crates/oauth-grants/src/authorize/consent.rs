@@ -11,6 +11,7 @@ use super::Flow;
 use super::decide::{Asked, is_since};
 use crate::Moment;
 use crate::crypto::sha256;
+use crate::generate::hexadecimal;
 
 /// What is known when a dialog is shown or answered.
 #[derive(Clone, Copy, Debug)]
@@ -144,8 +145,4 @@ pub fn fingerprint(asked: &Asked, facts: &Facts<'_>) -> String {
     let text: String = parts.iter().map(|part| format!("{}:{part}", part.len())).collect();
     let hash = sha256(&[b"authd dialog 1\0", text.as_bytes()]);
     hexadecimal(hash.first_chunk::<16>().unwrap_or(&[0; 16]))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
