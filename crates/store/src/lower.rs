@@ -1,6 +1,6 @@
 //! Typed writes, lowered once, for every backend, to the primitive: what each relies on and what then is.
 
-use records::{ClientGrant, LogoutDelivery, Origin, Tenant, User, Version, Versioned, Write};
+use records::{ClientGrant, LogoutDelivery, Origin, Tenant, User, Versioned, Write};
 
 use crate::seal::Sealer;
 use crate::stored::{
@@ -250,26 +250,31 @@ impl Lowering<'_> {
     }
 
     fn create<T: Stored>(&mut self, record: &T) -> Result<(), Refused> {
-        let becomes = stored::put(self.sealer, self.space, record)?;
-        self.push(T::KIND, record.key(), Expect::Absent, becomes, false);
-        Ok(())
+        self.put(record.key(), Expect::Absent, record, false)
     }
 
     fn replace<T: Stored>(&mut self, old: &Versioned<T>, new: &T) -> Result<(), Refused> {
-        if old.record.key() != new.key() {
+        let key = new.key();
+        if old.record.key() != key {
             return Err(Refused::IdentityChanged(T::KIND));
         }
-        self.put_at(old.version, new, false)
+        self.put(key, Expect::Version(old.version), new, false)
     }
 
     /// Writes the row as it is: whoever relied on its version finds it changed.
     fn touch<T: Stored>(&mut self, record: &Versioned<T>) -> Result<(), Refused> {
-        self.put_at(record.version, &record.record, true)
+        self.put(record.record.key(), Expect::Version(record.version), &record.record, true)
     }
 
-    fn put_at<T: Stored>(&mut self, version: Version, record: &T, is_touch: bool) -> Result<(), Refused> {
-        let becomes = stored::put(self.sealer, self.space, record)?;
-        self.push(T::KIND, record.key(), Expect::Version(version), becomes, is_touch);
+    fn put<T: Stored>(
+        &mut self,
+        key: Key,
+        expect: Expect,
+        record: &T,
+        is_touch: bool,
+    ) -> Result<(), Refused> {
+        let becomes = stored::put(self.sealer, self.space, &key, record)?;
+        self.push(T::KIND, key, expect, becomes, is_touch);
         Ok(())
     }
 

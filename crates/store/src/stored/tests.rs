@@ -27,10 +27,10 @@ fn acme() -> Space {
 }
 
 fn stored<T: Stored>(record: &T) -> (Row, Vec<IndexEntry>, Option<UnixTime>) {
-    let Becomes::Put { body, index, drop_at } = put(&sealer(), &acme(), record).unwrap() else {
-        panic!("a record is put")
-    };
-    (Row { key: record.key(), version: Version(7), body }, index, drop_at)
+    let key = record.key();
+    let becomes = put(&sealer(), &acme(), &key, record).unwrap();
+    let Becomes::Put { body, index, drop_at } = becomes else { panic!("a record is put") };
+    (Row { key, version: Version(7), body }, index, drop_at)
 }
 
 use records::Version;

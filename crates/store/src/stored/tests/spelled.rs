@@ -258,3 +258,25 @@ fn what_is_counted_and_used_up_is_spelled_as_ever() {
         r#"{"v":1,"client":"spa","jti":"\"a\\b\"/\u0001\né😀","expires_at":7}"#,
     );
 }
+
+#[test]
+fn a_form_borrows_what_the_body_spells_without_escapes() {
+    use crate::stored::text::Text;
+    #[derive(serde::Deserialize)]
+    struct Form<'f> {
+        #[serde(borrow)]
+        one: Text<'f>,
+        maybe: Option<Text<'f>>,
+        many: Vec<Text<'f>>,
+        escaped: Option<Text<'f>>,
+    }
+    let body = r#"{"one":"1é","maybe":"2","many":["3"],"escaped":"\u0034\n"}"#;
+    let form: Form<'_> = serde_json::from_str(body).unwrap();
+    let (maybe, escaped) = (form.maybe.unwrap(), form.escaped.unwrap());
+    for (text, expected) in [(&form.one, "1é"), (&maybe, "2"), (&form.many[0], "3")] {
+        assert!(text.is_borrowed(), "{expected}");
+        assert_eq!(&**text, expected);
+    }
+    assert!(!escaped.is_borrowed());
+    assert_eq!(escaped.into_owned(), "4\n");
+}
