@@ -226,7 +226,7 @@ async fn who_has_a_hash_that_does_not_open_cannot_log_in_and_is_served_as_ever()
         // She can be kept out all the same, and what is wrong with us is not counted against her.
         world.change("first", "ada", |user| user.is_blocked = true).await;
         let successor = refreshed.json()["refresh_token"].as_str().unwrap().to_owned();
-        is_refused(&refresh(&successor).await, 403, "invalid_grant");
+        is_refused(&refresh(&successor).await, 403, "unauthorized");
         world
             .change("first", "ada", |user| {
                 user.is_blocked = false;
