@@ -31,7 +31,9 @@ macro_rules! identifier {
             /// Reads an identifier; refuses an empty, over-long or ill-spelled one.
             pub fn parse(text: &str) -> Result<Self, Invalid> {
                 let alphabet: fn(u8) -> bool = $alphabet;
-                if text.is_empty() || text.len() > $most || !text.bytes().all(alphabet) {
+                // Every byte is looked at, not only those before the first other one: so many are compared at a time.
+                let is_spelled_so = || text.bytes().fold(true, |is, b| is & alphabet(b));
+                if text.is_empty() || text.len() > $most || !is_spelled_so() {
                     return Err(Invalid { what: $what, why: $why });
                 }
                 Ok(Self(text.into()))

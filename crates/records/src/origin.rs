@@ -55,7 +55,15 @@ impl Origin {
         } else {
             return Err(refused);
         };
-        Self::from_authority(scheme, rest.strip_suffix('/').unwrap_or(rest)).ok_or(refused)
+        let authority = rest.strip_suffix('/').unwrap_or(rest);
+        // As it is stored it needs no other spelling, and is read with every row that has one.
+        let is_issuer = authority.len() < rest.len()
+            && !authority.ends_with(scheme.default_port())
+            && !authority.bytes().any(|b| b.is_ascii_uppercase());
+        if is_issuer && is_authority(authority) {
+            return Ok(Self { scheme, issuer: text.into() });
+        }
+        Self::from_authority(scheme, authority).ok_or(refused)
     }
 
     /// The origin of a request: the listener's scheme and the request's `Host` or `:authority`.
@@ -142,6 +150,23 @@ mod tests {
         for text in ["https://auth.example.com", "https://auth.example.com/", "https://AUTH.example.com:443/"]
         {
             assert_eq!(Origin::parse(text).unwrap().issuer(), "https://auth.example.com/");
+        }
+    }
+
+    #[test]
+    fn an_origin_as_it_is_stored_is_read_as_any_other_spelling_of_it() {
+        for (spelled, issuer) in [
+            ("https://a:8443", "https://a:8443/"),
+            ("http://a:8080/", "http://a:8080/"),
+            ("https://a:80/", "https://a:80/"),
+            ("http://A.example:80/", "http://a.example/"),
+            ("http://[::FF]:80/", "http://[::ff]/"),
+            ("http://[::ff:80]/", "http://[::ff:80]/"),
+        ] {
+            let origin = Origin::parse(spelled).unwrap();
+            assert_eq!(origin.issuer(), issuer);
+            assert_eq!(Origin::parse(issuer).unwrap(), origin);
+            assert_eq!(Origin::from_authority(origin.scheme(), origin.authority()), Some(origin));
         }
     }
 

@@ -65,7 +65,8 @@ impl Key {
 
 fn push_escaped(text: &mut String, part: &str) {
     let escapes = |b: u8| b == b'%' || b == b'/' || b.is_ascii_control();
-    if !part.bytes().any(escapes) {
+    // Every byte is looked at, not only those before the first: so many are compared at a time.
+    if !part.bytes().fold(false, |found, b| found | escapes(b)) {
         return text.push_str(part);
     }
     for character in part.chars() {

@@ -157,7 +157,7 @@ impl Lowering<'_> {
             Write::IssueCode(code) => self.create(code),
             Write::RedeemCode(old, new) => self.replace(old, new),
             Write::CreateRefreshFamily(family) => self.create(family),
-            Write::ReplaceRefreshFamily(new) => self.put_at(new.version, &new.record, false),
+            Write::ReplaceRefreshFamily(new) => self.put_at(new),
             Write::DeleteRefreshFamily(family) => self.remove(family),
             Write::EndRefreshFamily(id) => {
                 let key = Key::of(&[id.as_str()]);
@@ -256,26 +256,36 @@ impl Lowering<'_> {
     }
 
     fn create<T: Stored>(&mut self, record: &T) -> Result<(), Refused> {
-        let becomes = stored::put(self.sealer, self.space, record)?;
-        self.push(T::KIND, record.key(), Expect::Absent, becomes, false);
-        Ok(())
+        self.put(record.key(), Expect::Absent, record, false)
     }
 
     fn replace<T: Stored>(&mut self, old: &Versioned<T>, new: &T) -> Result<(), Refused> {
-        if old.record.key() != new.key() {
+        let key = new.key();
+        if old.record.key() != key {
             return Err(Refused::IdentityChanged(T::KIND));
         }
-        self.put_at(old.version, new, false)
+        self.put(key, Expect::Version(old.version), new, false)
+    }
+
+    /// A new state that names the version which it replaces. Its identity is its row: another would not be at that version.
+    fn put_at<T: Stored>(&mut self, new: &Versioned<T>) -> Result<(), Refused> {
+        self.put(new.record.key(), Expect::Version(new.version), &new.record, false)
     }
 
     /// Writes the row as it is: whoever relied on its version finds it changed.
     fn touch<T: Stored>(&mut self, record: &Versioned<T>) -> Result<(), Refused> {
-        self.put_at(record.version, &record.record, true)
+        self.put(record.record.key(), Expect::Version(record.version), &record.record, true)
     }
 
-    fn put_at<T: Stored>(&mut self, version: Version, record: &T, is_touch: bool) -> Result<(), Refused> {
-        let becomes = stored::put(self.sealer, self.space, record)?;
-        self.push(T::KIND, record.key(), Expect::Version(version), becomes, is_touch);
+    fn put<T: Stored>(
+        &mut self,
+        key: Key,
+        expect: Expect,
+        record: &T,
+        is_touch: bool,
+    ) -> Result<(), Refused> {
+        let becomes = stored::put(self.sealer, self.space, &key, record)?;
+        self.push(T::KIND, key, expect, becomes, is_touch);
         Ok(())
     }
 

@@ -47,7 +47,7 @@ struct Table {
 
 struct Held {
     version: Version,
-    body: String,
+    body: Box<str>,
     index: Vec<IndexEntry>,
     drop_at: Option<UnixTime>,
 }
@@ -137,6 +137,7 @@ impl State {
                 Becomes::Put { body, index, drop_at } => {
                     self.last_version += 1;
                     let version = Version(self.last_version);
+                    let body = body.into_boxed_str();
                     self.put(space, kind, key, Held { version, body, index, drop_at });
                 }
                 Becomes::Delete => self.remove(space, kind, &key),
@@ -187,7 +188,7 @@ impl State {
 }
 
 fn row(key: &Key, held: &Held) -> Row {
-    Row { key: key.clone(), version: held.version, body: held.body.clone() }
+    Row { key: key.clone(), version: held.version, body: held.body.to_string() }
 }
 
 impl Backend for MemoryBackend {

@@ -391,7 +391,7 @@ fn without_sealed(sealer: &Sealer, space: &Space, kind: Kind, row: Row) -> Resul
 fn renewed(sealer: &Sealer, space: &Space, kind: Kind, row: Row) -> Result<Operation, Unavailable> {
     fn of<T: Stored>(sealer: &Sealer, space: &Space, row: Row) -> Result<Operation, Unavailable> {
         let (key, read) = (row.key.clone(), stored::read::<T>(sealer, space, row)?);
-        let becomes = stored::put(sealer, space, &read.record)
+        let becomes = stored::put(sealer, space, &key, &read.record)
             .map_err(|refused| Unavailable::Backend(refused.to_string()))?;
         let expect = Expect::Version(read.version);
         Ok(Operation { kind: T::KIND, key, expect, becomes })

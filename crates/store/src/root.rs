@@ -33,8 +33,9 @@ pub(crate) async fn write<B: Backend>(
     expect: Expect,
     root: &RootSecret,
 ) -> Result<bool, OpenError> {
-    let becomes = stored::put(sealer, &Space::Directory, root).map_err(|_| OpenError::NoRandomness)?;
-    let operation = Operation { kind: Kind::RootSecret, key: RootSecret::row_key(), expect, becomes };
+    let key = RootSecret::row_key();
+    let becomes = stored::put(sealer, &Space::Directory, &key, root).map_err(|_| OpenError::NoRandomness)?;
+    let operation = Operation { kind: Kind::RootSecret, key, expect, becomes };
     match backend.commit(&Space::Directory, vec![operation]).await {
         Ok(()) => Ok(true),
         Err(CommitError::Conflict) => Ok(false),

@@ -3,7 +3,7 @@
 use records::{
     ApplicationType, Client, ClientGrantId, ClientId, Lifetime, ResourceServer, RotationType, ScopeSet,
     SeenJti, SubjectType, TenantId, TenantSettings, ThirdPartySecurityMode, TokenEndpointAuthMethod,
-    UnixTime,
+    UnixTime, Version,
 };
 use zeroize::Zeroizing;
 

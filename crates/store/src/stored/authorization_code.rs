@@ -1,14 +1,14 @@
 //! The stored form of an authorization code (RFC 6749 §4.1.2).
 
 use records::{
-    AuthorizationCode, AuthorizationCodeId, ClientId, CodeState, Origin, RefreshFamilyId, ScopeSet,
-    SessionId, UnixTime, UserId,
+    AuthorizationCode, AuthorizationCodeId, ClientId, CodeState, Origin, RefreshFamilyId, SessionId,
+    UnixTime, UserId,
 };
 use serde::{Deserialize, Serialize};
 
 use super::consent::AudienceForm;
-use super::session::{method_names, methods};
-use super::{Seals, Stored, Unreadable, decode_digest, encode_digest};
+use super::text::{Digest, Methods, Scopes, Text};
+use super::{Seals, Stored, Unreadable};
 use crate::seal::SealError;
 use crate::{Key, Kind};
 
@@ -17,34 +17,34 @@ const REMEMBERED: u64 = 3600;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Form {
+pub(crate) struct Form<'f> {
     v: u32,
-    id: String,
+    #[serde(borrow)]
+    id: Text<'f>,
     used_at: Option<u64>,
-    family: Option<String>,
-    client: String,
-    redirect_uri: String,
+    family: Option<Text<'f>>,
+    client: Text<'f>,
+    redirect_uri: Text<'f>,
     redirect_uri_was_sent: bool,
-    code_challenge: Option<String>,
-    origin: String,
-    user: String,
-    session: String,
+    code_challenge: Option<Digest<'f>>,
+    origin: Text<'f>,
+    user: Text<'f>,
+    session: Text<'f>,
     authenticated_at: u64,
-    methods: Vec<String>,
-    audience: AudienceForm,
-    /// Space-separated.
-    scopes: String,
+    methods: Methods<'f>,
+    audience: AudienceForm<'f>,
+    scopes: Scopes<'f>,
     is_as_requested: bool,
-    nonce: Option<String>,
+    nonce: Option<Text<'f>>,
     names_auth_time: bool,
-    claims: Option<String>,
+    claims: Option<Text<'f>>,
     issued_at: u64,
     expires_at: u64,
 }
 
 impl Stored for AuthorizationCode {
     const KIND: Kind = Kind::AuthorizationCode;
-    type Form = Form;
+    type Form<'f> = Form<'f>;
 
     fn key(&self) -> Key {
         Key::of(&[self.id.as_str()])
@@ -54,40 +54,41 @@ impl Stored for AuthorizationCode {
         Some(UnixTime(self.expires_at.0.saturating_add(REMEMBERED)))
     }
 
-    fn to_form(&self, _: &Seals<'_>) -> Result<Form, SealError> {
+    fn to_form<'f>(&'f self, _: &Seals<'_>) -> Result<Form<'f>, SealError> {
         Ok(Form {
             v: Self::FORM,
-            id: self.id.to_string(),
+            id: self.id.as_str().into(),
             used_at: match &self.state {
                 CodeState::Unused => None,
                 CodeState::Used { at, .. } => Some(at.0),
             },
             family: match &self.state {
-                CodeState::Used { family: Some(family), .. } => Some(family.to_string()),
+                CodeState::Used { family: Some(family), .. } => Some(family.as_str().into()),
                 CodeState::Used { family: None, .. } | CodeState::Unused => None,
             },
-            client: self.client.to_string(),
-            redirect_uri: self.redirect_uri.clone(),
+            client: self.client.as_str().into(),
+            redirect_uri: self.redirect_uri.as_str().into(),
             redirect_uri_was_sent: self.redirect_uri_was_sent,
-            code_challenge: self.code_challenge.as_ref().map(encode_digest),
-            origin: self.origin.to_string(),
-            user: self.user.to_string(),
-            session: self.session.to_string(),
+            code_challenge: self.code_challenge.as_ref().map(Digest::Written),
+            origin: self.origin.issuer().into(),
+            user: self.user.as_str().into(),
+            session: self.session.as_str().into(),
             authenticated_at: self.authenticated_at.0,
-            methods: method_names(&self.methods),
+            methods: Methods::Written(&self.methods),
             audience: AudienceForm::of(&self.audience),
-            scopes: self.scopes.to_string(),
+            scopes: Scopes::Written(&self.scopes),
             is_as_requested: self.is_as_requested,
-            nonce: self.nonce.clone(),
+            nonce: self.nonce.as_deref().map(Text::from),
             names_auth_time: self.names_auth_time,
-            claims: self.claims.clone(),
+            claims: self.claims.as_deref().map(Text::from),
             issued_at: self.issued_at.0,
             expires_at: self.expires_at.0,
         })
     }
 
-    fn from_form(form: Form, _: &Seals<'_>) -> Result<Self, Unreadable> {
-        let challenge = |text: String| decode_digest(&text).ok_or(Unreadable::because("has a bad challenge"));
+    fn from_form(form: Form<'_>, _: &Seals<'_>) -> Result<Self, Unreadable> {
+        let challenge =
+            |digest: Digest<'_>| digest.bytes().ok_or_else(|| Unreadable::because("has a bad challenge"));
         Ok(Self {
             id: AuthorizationCodeId::parse(&form.id)?,
             state: match form.used_at {
@@ -98,20 +99,20 @@ impl Stored for AuthorizationCode {
                 },
             },
             client: ClientId::parse(&form.client)?,
-            redirect_uri: form.redirect_uri,
+            redirect_uri: form.redirect_uri.into_owned(),
             redirect_uri_was_sent: form.redirect_uri_was_sent,
             code_challenge: form.code_challenge.map(challenge).transpose()?,
             origin: Origin::parse(&form.origin)?,
             user: UserId::parse(&form.user)?,
             session: SessionId::parse(&form.session)?,
             authenticated_at: UnixTime(form.authenticated_at),
-            methods: methods(&form.methods)?,
+            methods: form.methods.record()?,
             audience: form.audience.record()?,
-            scopes: ScopeSet::parse(&form.scopes)?,
+            scopes: form.scopes.record()?,
             is_as_requested: form.is_as_requested,
-            nonce: form.nonce,
+            nonce: form.nonce.map(Text::into_owned),
             names_auth_time: form.names_auth_time,
-            claims: form.claims,
+            claims: form.claims.map(Text::into_owned),
             issued_at: UnixTime(form.issued_at),
             expires_at: UnixTime(form.expires_at),
         })

@@ -102,7 +102,7 @@ enum Rotation {
 impl Stored for Client {
     const KIND: Kind = Kind::Client;
     const FORM: u32 = 2;
-    type Form = Form;
+    type Form<'f> = Form;
 
     fn key(&self) -> Key {
         Key::of(&[self.id.as_str()])
@@ -157,7 +157,8 @@ impl Stored for Client {
     }
 
     fn from_form(form: Form, seals: &Seals<'_>) -> Result<Self, Unreadable> {
-        let grant_type = |name: &String| GrantType::from_name(name).ok_or(Unreadable::member("grant_type"));
+        let grant_type =
+            |name: &String| GrantType::from_name(name).ok_or_else(|| Unreadable::member("grant_type"));
         Ok(Self {
             id: ClientId::parse(&form.id)?,
             name: form.name,
@@ -215,7 +216,9 @@ fn secret_form(secret: &ClientSecret) -> Secret {
 
 fn secret_record(form: Secret) -> Result<ClientSecret, Unreadable> {
     Ok(ClientSecret {
-        digest: SecretDigest(decode_digest(&form.digest).ok_or(Unreadable::because("has a bad digest"))?),
+        digest: SecretDigest(
+            decode_digest(&form.digest).ok_or_else(|| Unreadable::because("has a bad digest"))?,
+        ),
         created_at: UnixTime(form.created_at),
         expires_at: form.expires_at.map(UnixTime),
     })

@@ -28,7 +28,7 @@ pub(crate) struct Form {
 
 impl Stored for ClientGrant {
     const KIND: Kind = Kind::ClientGrant;
-    type Form = Form;
+    type Form<'f> = Form;
 
     fn key(&self) -> Key {
         Key::of(&[self.id.as_str()])

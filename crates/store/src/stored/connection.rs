@@ -19,7 +19,7 @@ pub(crate) struct Form {
 
 impl Stored for Connection {
     const KIND: Kind = Kind::Connection;
-    type Form = Form;
+    type Form<'f> = Form;
 
     fn key(&self) -> Key {
         Key::of(&[self.name.as_str()])

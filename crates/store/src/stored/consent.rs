@@ -8,6 +8,7 @@ use records::{
 use serde::{Deserialize, Serialize};
 
 use super::session::BY_USER;
+use super::text::{Scopes, Text};
 use super::{BY_CLIENT, BY_RESOURCE_SERVER, Seals, Stored, Unreadable};
 use crate::seal::SealError;
 use crate::{IndexEntry, Key, Kind};
@@ -21,16 +22,17 @@ const KEPT: u64 = 3 * 366 * 86_400;
 /// `"user_info"` or `{"api":"…"}`.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum AudienceForm {
+pub(super) enum AudienceForm<'f> {
     UserInfo,
-    Api(String),
+    #[serde(borrow)]
+    Api(Text<'f>),
 }
 
-impl AudienceForm {
-    pub(super) fn of(audience: &Audience) -> Self {
+impl<'f> AudienceForm<'f> {
+    pub(super) fn of(audience: &'f Audience) -> Self {
         match audience {
             Audience::UserInfo => Self::UserInfo,
-            Audience::Api(id) => Self::Api(id.to_string()),
+            Audience::Api(id) => Self::Api(id.as_str().into()),
         }
     }
 
@@ -52,23 +54,22 @@ pub(crate) fn user_grant_key(user: &UserId, client: &ClientId, audience: &Audien
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct GrantForm {
+pub(crate) struct GrantForm<'f> {
     v: u32,
-    id: String,
-    user: String,
-    client: String,
-    audience: AudienceForm,
-    /// Space-separated.
-    scopes: String,
-    /// Space-separated.
-    left_out: String,
+    #[serde(borrow)]
+    id: Text<'f>,
+    user: Text<'f>,
+    client: Text<'f>,
+    audience: AudienceForm<'f>,
+    scopes: Scopes<'f>,
+    left_out: Scopes<'f>,
     created_at: u64,
     updated_at: u64,
 }
 
 impl Stored for UserGrant {
     const KIND: Kind = Kind::UserGrant;
-    type Form = GrantForm;
+    type Form<'f> = GrantForm<'f>;
 
     fn key(&self) -> Key {
         user_grant_key(&self.user, &self.client, &self.audience)
@@ -86,28 +87,28 @@ impl Stored for UserGrant {
         index
     }
 
-    fn to_form(&self, _: &Seals<'_>) -> Result<GrantForm, SealError> {
+    fn to_form<'f>(&'f self, _: &Seals<'_>) -> Result<GrantForm<'f>, SealError> {
         Ok(GrantForm {
             v: Self::FORM,
-            id: self.id.to_string(),
-            user: self.user.to_string(),
-            client: self.client.to_string(),
+            id: self.id.as_str().into(),
+            user: self.user.as_str().into(),
+            client: self.client.as_str().into(),
             audience: AudienceForm::of(&self.audience),
-            scopes: self.scopes.to_string(),
-            left_out: self.left_out.to_string(),
+            scopes: Scopes::Written(&self.scopes),
+            left_out: Scopes::Written(&self.left_out),
             created_at: self.created_at.0,
             updated_at: self.updated_at.0,
         })
     }
 
-    fn from_form(form: GrantForm, _: &Seals<'_>) -> Result<Self, Unreadable> {
+    fn from_form(form: GrantForm<'_>, _: &Seals<'_>) -> Result<Self, Unreadable> {
         Ok(Self {
             id: UserGrantId::parse(&form.id)?,
             user: UserId::parse(&form.user)?,
             client: ClientId::parse(&form.client)?,
             audience: form.audience.record()?,
-            scopes: ScopeSet::parse(&form.scopes)?,
-            left_out: ScopeSet::parse(&form.left_out)?,
+            scopes: form.scopes.record()?,
+            left_out: form.left_out.record()?,
             created_at: UnixTime(form.created_at),
             updated_at: UnixTime(form.updated_at),
         })
@@ -116,14 +117,15 @@ impl Stored for UserGrant {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct RecordForm {
+pub(crate) struct RecordForm<'f> {
     v: u32,
     id: String,
     user: String,
     session: String,
     client: String,
     client_name: String,
-    audience: AudienceForm,
+    #[serde(borrow)]
+    audience: AudienceForm<'f>,
     shown: Vec<ShownForm>,
     /// Space-separated; absent: declined.
     accepted: Option<String>,
@@ -141,7 +143,7 @@ struct ShownForm {
 
 impl Stored for ConsentRecord {
     const KIND: Kind = Kind::ConsentRecord;
-    type Form = RecordForm;
+    type Form<'f> = RecordForm<'f>;
 
     fn key(&self) -> Key {
         Key::of(&[self.user.as_str(), self.id.as_str()])
@@ -155,7 +157,7 @@ impl Stored for ConsentRecord {
         Some(UnixTime(self.decided_at.0.saturating_add(KEPT)))
     }
 
-    fn to_form(&self, _: &Seals<'_>) -> Result<RecordForm, SealError> {
+    fn to_form<'f>(&'f self, _: &Seals<'_>) -> Result<RecordForm<'f>, SealError> {
         let shown = |shown: &ShownScope| ShownForm {
             value: shown.value.to_string(),
             text: shown.text.clone(),
@@ -179,7 +181,7 @@ impl Stored for ConsentRecord {
         })
     }
 
-    fn from_form(form: RecordForm, _: &Seals<'_>) -> Result<Self, Unreadable> {
+    fn from_form(form: RecordForm<'_>, _: &Seals<'_>) -> Result<Self, Unreadable> {
         let shown = |form: ShownForm| -> Result<ShownScope, Unreadable> {
             let value = ScopeToken::parse(&form.value)?;
             Ok(ShownScope { value, text: form.text, is_new: form.is_new, is_optional: form.is_optional })
@@ -236,7 +238,7 @@ enum ForForm {
 
 impl Stored for AdministrativeConsent {
     const KIND: Kind = Kind::AdministrativeConsent;
-    type Form = AdministrativeForm;
+    type Form<'f> = AdministrativeForm;
 
     fn key(&self) -> Key {
         administrative_consent_key(&self.client, &self.resource_server)

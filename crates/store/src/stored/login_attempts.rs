@@ -3,15 +3,17 @@
 use records::{AttemptsId, LoginAttempts, UnixTime};
 use serde::{Deserialize, Serialize};
 
+use super::text::Text;
 use super::{Seals, Stored, Unreadable};
 use crate::seal::SealError;
 use crate::{Key, Kind};
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Form {
+pub(crate) struct Form<'f> {
     v: u32,
-    id: String,
+    #[serde(borrow)]
+    id: Text<'f>,
     failures: u32,
     last_at: u64,
     forgotten_at: u64,
@@ -19,7 +21,7 @@ pub(crate) struct Form {
 
 impl Stored for LoginAttempts {
     const KIND: Kind = Kind::LoginAttempts;
-    type Form = Form;
+    type Form<'f> = Form<'f>;
 
     fn key(&self) -> Key {
         Key::of(&[self.id.as_str()])
@@ -29,17 +31,17 @@ impl Stored for LoginAttempts {
         Some(self.forgotten_at)
     }
 
-    fn to_form(&self, _: &Seals<'_>) -> Result<Form, SealError> {
+    fn to_form<'f>(&'f self, _: &Seals<'_>) -> Result<Form<'f>, SealError> {
         Ok(Form {
             v: Self::FORM,
-            id: self.id.to_string(),
+            id: self.id.as_str().into(),
             failures: self.failures,
             last_at: self.last_at.0,
             forgotten_at: self.forgotten_at.0,
         })
     }
 
-    fn from_form(form: Form, _: &Seals<'_>) -> Result<Self, Unreadable> {
+    fn from_form(form: Form<'_>, _: &Seals<'_>) -> Result<Self, Unreadable> {
         Ok(Self {
             id: AttemptsId::parse(&form.id)?,
             failures: form.failures,

@@ -22,7 +22,7 @@ pub(crate) struct Form {
 
 impl Stored for LogoutDelivery {
     const KIND: Kind = Kind::LogoutDelivery;
-    type Form = Form;
+    type Form<'f> = Form;
 
     /// What is due first comes first, so that looking for it reads nothing else.
     fn key(&self) -> Key {

@@ -1,14 +1,15 @@
 //! The stored form of a refresh family (docs/adr/0004).
 
 use records::{
-    ClientId, Origin, PreviousToken, RefreshFamily, RefreshFamilyId, ScopeSet, SecretDigest, SessionId,
-    UnixTime, UserId,
+    ClientId, Origin, PreviousToken, RefreshFamily, RefreshFamilyId, SecretDigest, SessionId, UnixTime,
+    UserId,
 };
 use serde::{Deserialize, Serialize};
 
 use super::consent::AudienceForm;
-use super::session::{BY_USER, method_names, methods};
-use super::{BY_CLIENT, BY_RESOURCE_SERVER, Seals, Stored, Unreadable, decode_digest, encode_digest};
+use super::session::BY_USER;
+use super::text::{Digest, Methods, Scopes, Text};
+use super::{BY_CLIENT, BY_RESOURCE_SERVER, Seals, Stored, Unreadable};
 use crate::seal::SealError;
 use crate::{IndexEntry, Key, Kind};
 
@@ -20,24 +21,24 @@ const STEP: u64 = 7 * 86_400;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Form {
+pub(crate) struct Form<'f> {
     v: u32,
-    id: String,
-    user: String,
-    client: String,
-    audience: AudienceForm,
-    /// Space-separated.
-    scopes: String,
-    redirect_uri: Option<String>,
-    origin: String,
-    session: Option<String>,
+    #[serde(borrow)]
+    id: Text<'f>,
+    user: Text<'f>,
+    client: Text<'f>,
+    audience: AudienceForm<'f>,
+    scopes: Scopes<'f>,
+    redirect_uri: Option<Text<'f>>,
+    origin: Text<'f>,
+    session: Option<Text<'f>>,
     authenticated_at: u64,
-    methods: Vec<String>,
+    methods: Methods<'f>,
     names_auth_time: bool,
-    claims: Option<String>,
+    claims: Option<Text<'f>>,
     generation: u64,
-    current: String,
-    previous: Option<PreviousForm>,
+    current: Digest<'f>,
+    previous: Option<PreviousForm<'f>>,
     created_at: u64,
     last_used_at: u64,
     expires_at: Option<u64>,
@@ -46,15 +47,16 @@ pub(crate) struct Form {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PreviousForm {
-    digest: String,
+struct PreviousForm<'f> {
+    #[serde(borrow)]
+    digest: Digest<'f>,
     rotated_at: u64,
-    successor: String,
+    successor: Text<'f>,
 }
 
 impl Stored for RefreshFamily {
     const KIND: Kind = Kind::RefreshFamily;
-    type Form = Form;
+    type Form<'f> = Form<'f>;
 
     fn key(&self) -> Key {
         Key::of(&[self.id.as_str()])
@@ -79,27 +81,27 @@ impl Stored for RefreshFamily {
         self.expires_at.or_else(|| self.idle_expires_at.map(by_idleness))
     }
 
-    fn to_form(&self, _: &Seals<'_>) -> Result<Form, SealError> {
+    fn to_form<'f>(&'f self, _: &Seals<'_>) -> Result<Form<'f>, SealError> {
         Ok(Form {
             v: Self::FORM,
-            id: self.id.to_string(),
-            user: self.user.to_string(),
-            client: self.client.to_string(),
+            id: self.id.as_str().into(),
+            user: self.user.as_str().into(),
+            client: self.client.as_str().into(),
             audience: AudienceForm::of(&self.audience),
-            scopes: self.scopes.to_string(),
-            redirect_uri: self.redirect_uri.clone(),
-            origin: self.origin.to_string(),
-            session: self.session.as_ref().map(SessionId::to_string),
+            scopes: Scopes::Written(&self.scopes),
+            redirect_uri: self.redirect_uri.as_deref().map(Text::from),
+            origin: self.origin.issuer().into(),
+            session: self.session.as_ref().map(|id| id.as_str().into()),
             authenticated_at: self.authenticated_at.0,
-            methods: method_names(&self.methods),
+            methods: Methods::Written(&self.methods),
             names_auth_time: self.names_auth_time,
-            claims: self.claims.clone(),
+            claims: self.claims.as_deref().map(Text::from),
             generation: self.generation,
-            current: encode_digest(&self.current.0),
+            current: Digest::Written(&self.current.0),
             previous: self.previous.as_ref().map(|previous| PreviousForm {
-                digest: encode_digest(&previous.digest.0),
+                digest: Digest::Written(&previous.digest.0),
                 rotated_at: previous.rotated_at.0,
-                successor: previous.successor.clone(),
+                successor: previous.successor.as_str().into(),
             }),
             created_at: self.created_at.0,
             last_used_at: self.last_used_at.0,
@@ -108,15 +110,15 @@ impl Stored for RefreshFamily {
         })
     }
 
-    fn from_form(form: Form, _: &Seals<'_>) -> Result<Self, Unreadable> {
-        let digest = |text: &str| {
-            decode_digest(text).map(SecretDigest).ok_or_else(|| Unreadable::because("has a bad digest"))
+    fn from_form(form: Form<'_>, _: &Seals<'_>) -> Result<Self, Unreadable> {
+        let digest = |digest: Digest<'_>| {
+            digest.bytes().map(SecretDigest).ok_or_else(|| Unreadable::because("has a bad digest"))
         };
-        let previous = |form: PreviousForm| -> Result<PreviousToken, Unreadable> {
+        let previous = |form: PreviousForm<'_>| -> Result<PreviousToken, Unreadable> {
             Ok(PreviousToken {
-                digest: digest(&form.digest)?,
+                digest: digest(form.digest)?,
                 rotated_at: UnixTime(form.rotated_at),
-                successor: form.successor,
+                successor: form.successor.into_owned(),
             })
         };
         Ok(Self {
@@ -124,16 +126,16 @@ impl Stored for RefreshFamily {
             user: UserId::parse(&form.user)?,
             client: ClientId::parse(&form.client)?,
             audience: form.audience.record()?,
-            scopes: ScopeSet::parse(&form.scopes)?,
-            redirect_uri: form.redirect_uri,
+            scopes: form.scopes.record()?,
+            redirect_uri: form.redirect_uri.map(Text::into_owned),
             origin: Origin::parse(&form.origin)?,
             session: form.session.as_deref().map(SessionId::parse).transpose()?,
             authenticated_at: UnixTime(form.authenticated_at),
-            methods: methods(&form.methods)?,
+            methods: form.methods.record()?,
             names_auth_time: form.names_auth_time,
-            claims: form.claims,
+            claims: form.claims.map(Text::into_owned),
             generation: form.generation,
-            current: digest(&form.current)?,
+            current: digest(form.current)?,
             previous: form.previous.map(previous).transpose()?,
             created_at: UnixTime(form.created_at),
             last_used_at: UnixTime(form.last_used_at),

@@ -80,7 +80,7 @@ const SECRET: &str = "signing_secret";
 impl Stored for ResourceServer {
     const KIND: Kind = Kind::ResourceServer;
     const FORM: u32 = 2;
-    type Form = Form;
+    type Form<'f> = Form;
 
     fn key(&self) -> Key {
         Key::of(&[self.id.as_str()])

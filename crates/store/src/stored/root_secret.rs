@@ -44,7 +44,7 @@ const SECRET: &str = "secret";
 impl Stored for RootSecret {
     const KIND: Kind = Kind::RootSecret;
     const FORM: u32 = 2;
-    type Form = Form;
+    type Form<'f> = Form;
 
     fn key(&self) -> Key {
         Self::row_key()

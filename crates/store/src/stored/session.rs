@@ -1,8 +1,9 @@
 //! The stored form of a session.
 
-use records::{AuthenticationMethod, ClientId, Session, SessionId, UnixTime, UserId};
+use records::{ClientId, Session, SessionId, UnixTime, UserId};
 use serde::{Deserialize, Serialize};
 
+use super::text::{Methods, Text};
 use super::{Seals, Stored, Unreadable};
 use crate::seal::SealError;
 use crate::{IndexEntry, Key, Kind};
@@ -12,21 +13,22 @@ pub(crate) const BY_USER: &str = "user";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Form {
+pub(crate) struct Form<'f> {
     v: u32,
-    id: String,
-    user: String,
+    #[serde(borrow)]
+    id: Text<'f>,
+    user: Text<'f>,
     authenticated_at: u64,
-    methods: Vec<String>,
+    methods: Methods<'f>,
     created_at: u64,
     expires_at: u64,
     idle_expires_at: u64,
-    clients: Vec<String>,
+    clients: Vec<Text<'f>>,
 }
 
 impl Stored for Session {
     const KIND: Kind = Kind::Session;
-    type Form = Form;
+    type Form<'f> = Form<'f>;
 
     fn key(&self) -> Key {
         Key::of(&[self.id.as_str()])
@@ -40,39 +42,30 @@ impl Stored for Session {
         Some(self.ends_at())
     }
 
-    fn to_form(&self, _: &Seals<'_>) -> Result<Form, SealError> {
+    fn to_form<'f>(&'f self, _: &Seals<'_>) -> Result<Form<'f>, SealError> {
         Ok(Form {
             v: Self::FORM,
-            id: self.id.to_string(),
-            user: self.user.to_string(),
+            id: self.id.as_str().into(),
+            user: self.user.as_str().into(),
             authenticated_at: self.authenticated_at.0,
-            methods: method_names(&self.methods),
+            methods: Methods::Written(&self.methods),
             created_at: self.created_at.0,
             expires_at: self.expires_at.0,
             idle_expires_at: self.idle_expires_at.0,
-            clients: self.clients.iter().map(ClientId::to_string).collect(),
+            clients: self.clients.iter().map(|id| id.as_str().into()).collect(),
         })
     }
 
-    fn from_form(form: Form, _: &Seals<'_>) -> Result<Self, Unreadable> {
+    fn from_form(form: Form<'_>, _: &Seals<'_>) -> Result<Self, Unreadable> {
         Ok(Self {
             id: SessionId::parse(&form.id)?,
             user: UserId::parse(&form.user)?,
             authenticated_at: UnixTime(form.authenticated_at),
-            methods: methods(&form.methods)?,
+            methods: form.methods.record()?,
             created_at: UnixTime(form.created_at),
             expires_at: UnixTime(form.expires_at),
             idle_expires_at: UnixTime(form.idle_expires_at),
             clients: form.clients.iter().map(|id| ClientId::parse(id)).collect::<Result<_, _>>()?,
         })
     }
-}
-
-pub(super) fn method_names(methods: &[AuthenticationMethod]) -> Vec<String> {
-    methods.iter().map(|method| method.name().to_owned()).collect()
-}
-
-pub(super) fn methods(names: &[String]) -> Result<Vec<AuthenticationMethod>, Unreadable> {
-    let method = |name: &String| AuthenticationMethod::from_name(name).ok_or(Unreadable::member("method"));
-    names.iter().map(method).collect()
 }

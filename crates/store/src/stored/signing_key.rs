@@ -24,7 +24,7 @@ const SECRET: &str = "private_key";
 
 impl Stored for SigningKey {
     const KIND: Kind = Kind::SigningKey;
-    type Form = Form;
+    type Form<'f> = Form;
 
     fn key(&self) -> Key {
         Key::of(&[self.id.as_str()])

@@ -95,7 +95,7 @@ enum Profile {
 impl Stored for Tenant {
     const KIND: Kind = Kind::Tenant;
     const FORM: u32 = 2;
-    type Form = Form;
+    type Form<'f> = Form;
 
     fn key(&self) -> Key {
         Key::of(&[self.id.as_str()])

@@ -16,6 +16,7 @@ use super::*;
 use crate::SealingKeys;
 
 mod people;
+mod spelled;
 
 fn sealer() -> Sealer {
     Sealer::new(SealingKeys::new("k1", Zeroizing::new([9; 32])))
@@ -26,10 +27,10 @@ fn acme() -> Space {
 }
 
 fn stored<T: Stored>(record: &T) -> (Row, Vec<IndexEntry>, Option<UnixTime>) {
-    let Becomes::Put { body, index, drop_at } = put(&sealer(), &acme(), record).unwrap() else {
-        panic!("a record is put")
-    };
-    (Row { key: record.key(), version: Version(7), body }, index, drop_at)
+    let key = record.key();
+    let becomes = put(&sealer(), &acme(), &key, record).unwrap();
+    let Becomes::Put { body, index, drop_at } = becomes else { panic!("a record is put") };
+    (Row { key, version: Version(7), body }, index, drop_at)
 }
 
 use records::Version;
@@ -404,5 +405,56 @@ fn secrets_stand_in_no_body() {
     let (row, ..) = stored(&key);
     for spelled in ["hush", "aHVzaA", "68757368", "104,117"] {
         assert!(!row.body.contains(spelled), "{}", row.body);
+    }
+}
+
+/// What is said of a body, by its number and its whole form: whichever of the two is looked at first.
+#[test]
+fn what_is_wrong_with_a_body_is_said_in_the_same_words_wherever_its_number_stands() {
+    let session = |body: &str| {
+        let row = Row { key: Key::of(&["s"]), version: Version(1), body: body.to_owned() };
+        match read::<records::Session>(&sealer(), &acme(), row) {
+            Ok(_) => "is a session".to_owned(),
+            Err(Unavailable::Unreadable { why, .. } | Unavailable::Backend(why)) => why,
+        }
+    };
+    let rest = r#""id":"s","user":"a|b","authenticated_at":1,"methods":[],"created_at":1,"expires_at":2,
+        "idle_expires_at":2,"clients":[]"#
+        .replace("\n        ", "");
+    let (none, newer) =
+        ("is not a JSON object with a form number", "was written by a newer version of authd");
+    for (body, expected) in [
+        (format!(r#"{{"v":1,{rest}}}"#), "is a session"),
+        (format!(r#"{{{rest},"v":1}}"#), "is a session"),
+        (format!(r#" {{ "v" : 1 , {rest} }} "#), "is a session"),
+        (format!(r#"{{"\u0076":1,{rest}}}"#), "is a session"),
+        (format!(r#"{{"v":1,{rest}}}x"#), none),
+        (format!(r#"{{"v":1,{rest}"#), none),
+        (format!(r#"{{"v":1,"v":1,{rest}}}"#), none),
+        (format!(r#"{{"v":1,{rest},"v":1}}"#), none),
+        (format!(r#"{{"v":1x,{rest}}}"#), none),
+        (format!(r#"{{"v":01,{rest}}}"#), none),
+        (format!(r#"{{"v":+1,{rest}}}"#), none),
+        (format!(r#"{{"v":-1,{rest}}}"#), none),
+        (format!(r#"{{"v":1.0,{rest}}}"#), none),
+        (format!(r#"{{"v":"1",{rest}}}"#), none),
+        (format!(r#"{{"v":,{rest}}}"#), none),
+        (format!(r#"{{"v":4294967297,{rest}}}"#), none),
+        (format!(r#"{{{rest}}}"#), none),
+        ("".to_owned(), none),
+        ("{\"v\":".to_owned(), none),
+        ("{\"v\":1".to_owned(), none),
+        ("{\"v\":1}".to_owned(), "does not have the form 1 (column 7)"),
+        ("{\"v\":2}".to_owned(), newer),
+        ("{\"v\":2".to_owned(), none),
+        (format!(r#"{{"v":0,{rest}}}"#), newer),
+        (format!(r#"{{"v":10,{rest}}}"#), newer),
+        (format!(r#"{{"v":4294967295,{rest}}}"#), newer),
+        (format!(r#"{{"v":2,"later":1,{rest}}}"#), newer),
+        (format!(r#"{{"v":1,"later":1,{rest}}}"#), "does not have the form 1 (column 14)"),
+        (format!(r#"{{"v":1,{rest}}}"#).replace("\"id\":\"s\"", "\"id\":\"t\""), "that is not its own"),
+    ] {
+        let said = session(&body);
+        assert!(said.ends_with(expected), "{body}: {said}");
     }
 }

@@ -51,7 +51,7 @@ pub(crate) struct OriginForm {
 
 impl Stored for OriginOwner {
     const KIND: Kind = Kind::TenantOrigin;
-    type Form = OriginForm;
+    type Form<'f> = OriginForm;
 
     fn key(&self) -> Key {
         origin_key(&self.origin)
@@ -88,7 +88,7 @@ pub(crate) struct IdentifierForm {
 
 impl Stored for IdentifierOwner {
     const KIND: Kind = Kind::ResourceServerIdentifier;
-    type Form = IdentifierForm;
+    type Form<'f> = IdentifierForm;
 
     fn key(&self) -> Key {
         identifier_key(&self.identifier)
@@ -135,7 +135,7 @@ pub(crate) struct GrantForm {
 
 impl Stored for GrantOwner {
     const KIND: Kind = Kind::ClientGrantUnique;
-    type Form = GrantForm;
+    type Form<'f> = GrantForm;
 
     fn key(&self) -> Key {
         grant_unique_key(&self.client, &self.resource_server, self.subject_type)

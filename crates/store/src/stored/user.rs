@@ -3,6 +3,7 @@
 use records::{ConnectionName, Email, LoginName, Profile, SecretText, UnixTime, User, UserId, Username};
 use serde::{Deserialize, Serialize};
 
+use super::text::Text;
 use super::{Seals, Stored, Unreadable};
 use crate::seal::SealError;
 use crate::{IndexEntry, Key, Kind};
@@ -12,16 +13,17 @@ pub(crate) const BY_CONNECTION: &str = "connection";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Form {
+pub(crate) struct Form<'f> {
     v: u32,
-    id: String,
-    connection: String,
-    email: Option<String>,
+    #[serde(borrow)]
+    id: Text<'f>,
+    connection: Text<'f>,
+    email: Option<Text<'f>>,
     email_verified: bool,
-    username: Option<String>,
+    username: Option<Text<'f>>,
     /// Sealed.
-    password_hash: Option<String>,
-    profile: ProfileForm,
+    password_hash: Option<Text<'f>>,
+    profile: ProfileForm<'f>,
     credentials_changed_at: u64,
     is_blocked: bool,
     created_at: u64,
@@ -30,37 +32,37 @@ pub(crate) struct Form {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ProfileForm {
+struct ProfileForm<'f> {
+    #[serde(borrow, default, skip_serializing_if = "Option::is_none")]
+    name: Option<Text<'f>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    given_name: Option<Text<'f>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    given_name: Option<String>,
+    family_name: Option<Text<'f>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    family_name: Option<String>,
+    middle_name: Option<Text<'f>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    middle_name: Option<String>,
+    nickname: Option<Text<'f>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    nickname: Option<String>,
+    preferred_username: Option<Text<'f>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    preferred_username: Option<String>,
+    profile: Option<Text<'f>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    profile: Option<String>,
+    picture: Option<Text<'f>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    picture: Option<String>,
+    website: Option<Text<'f>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    website: Option<String>,
+    gender: Option<Text<'f>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    gender: Option<String>,
+    birthdate: Option<Text<'f>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    birthdate: Option<String>,
+    zoneinfo: Option<Text<'f>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    zoneinfo: Option<String>,
+    locale: Option<Text<'f>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    locale: Option<String>,
+    phone_number: Option<Text<'f>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    phone_number: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    address: Option<String>,
+    address: Option<Text<'f>>,
     phone_number_verified: bool,
 }
 
@@ -68,7 +70,7 @@ const HASH: &str = "password_hash";
 
 impl Stored for User {
     const KIND: Kind = Kind::User;
-    type Form = Form;
+    type Form<'f> = Form<'f>;
 
     fn key(&self) -> Key {
         Key::of(&[self.id.as_str()])
@@ -78,15 +80,15 @@ impl Stored for User {
         vec![IndexEntry::of(BY_CONNECTION, &[self.connection.as_str()])]
     }
 
-    fn to_form(&self, seals: &Seals<'_>) -> Result<Form, SealError> {
-        let seal = |hash: &SecretText| seals.seal(HASH, hash.expose().as_bytes());
+    fn to_form<'f>(&'f self, seals: &Seals<'_>) -> Result<Form<'f>, SealError> {
+        let seal = |hash: &SecretText| seals.seal(HASH, hash.expose().as_bytes()).map(Text::from);
         Ok(Form {
             v: Self::FORM,
-            id: self.id.to_string(),
-            connection: self.connection.to_string(),
-            email: self.email.as_ref().map(|email| email.as_str().to_owned()),
+            id: self.id.as_str().into(),
+            connection: self.connection.as_str().into(),
+            email: self.email.as_ref().map(|email| email.as_str().into()),
             email_verified: self.email_verified,
-            username: self.username.as_ref().map(|username| username.as_str().to_owned()),
+            username: self.username.as_ref().map(|username| username.as_str().into()),
             password_hash: self.password_hash.as_ref().map(seal).transpose()?,
             profile: profile_form(&self.profile),
             credentials_changed_at: self.credentials_changed_at.0,
@@ -96,7 +98,7 @@ impl Stored for User {
         })
     }
 
-    fn from_form(form: Form, seals: &Seals<'_>) -> Result<Self, Unreadable> {
+    fn from_form(form: Form<'_>, seals: &Seals<'_>) -> Result<Self, Unreadable> {
         Ok(Self {
             id: UserId::parse(&form.id)?,
             connection: ConnectionName::parse(&form.connection)?,
@@ -113,44 +115,48 @@ impl Stored for User {
     }
 }
 
-fn profile_form(profile: &Profile) -> ProfileForm {
+fn profile_form(profile: &Profile) -> ProfileForm<'_> {
+    fn text(text: &Option<String>) -> Option<Text<'_>> {
+        text.as_deref().map(Text::from)
+    }
     ProfileForm {
-        name: profile.name.clone(),
-        given_name: profile.given_name.clone(),
-        family_name: profile.family_name.clone(),
-        middle_name: profile.middle_name.clone(),
-        nickname: profile.nickname.clone(),
-        preferred_username: profile.preferred_username.clone(),
-        profile: profile.profile.clone(),
-        picture: profile.picture.clone(),
-        website: profile.website.clone(),
-        gender: profile.gender.clone(),
-        birthdate: profile.birthdate.clone(),
-        zoneinfo: profile.zoneinfo.clone(),
-        locale: profile.locale.clone(),
-        phone_number: profile.phone_number.clone(),
-        address: profile.address.clone(),
+        name: text(&profile.name),
+        given_name: text(&profile.given_name),
+        family_name: text(&profile.family_name),
+        middle_name: text(&profile.middle_name),
+        nickname: text(&profile.nickname),
+        preferred_username: text(&profile.preferred_username),
+        profile: text(&profile.profile),
+        picture: text(&profile.picture),
+        website: text(&profile.website),
+        gender: text(&profile.gender),
+        birthdate: text(&profile.birthdate),
+        zoneinfo: text(&profile.zoneinfo),
+        locale: text(&profile.locale),
+        phone_number: text(&profile.phone_number),
+        address: text(&profile.address),
         phone_number_verified: profile.phone_number_verified,
     }
 }
 
-fn profile_record(form: ProfileForm) -> Profile {
+fn profile_record(form: ProfileForm<'_>) -> Profile {
+    let text = |text: Option<Text<'_>>| text.map(Text::into_owned);
     Profile {
-        name: form.name,
-        given_name: form.given_name,
-        family_name: form.family_name,
-        middle_name: form.middle_name,
-        nickname: form.nickname,
-        preferred_username: form.preferred_username,
-        profile: form.profile,
-        picture: form.picture,
-        website: form.website,
-        gender: form.gender,
-        birthdate: form.birthdate,
-        zoneinfo: form.zoneinfo,
-        locale: form.locale,
-        phone_number: form.phone_number,
-        address: form.address,
+        name: text(form.name),
+        given_name: text(form.given_name),
+        family_name: text(form.family_name),
+        middle_name: text(form.middle_name),
+        nickname: text(form.nickname),
+        preferred_username: text(form.preferred_username),
+        profile: text(form.profile),
+        picture: text(form.picture),
+        website: text(form.website),
+        gender: text(form.gender),
+        birthdate: text(form.birthdate),
+        zoneinfo: text(form.zoneinfo),
+        locale: text(form.locale),
+        phone_number: text(form.phone_number),
+        address: text(form.address),
         phone_number_verified: form.phone_number_verified,
     }
 }
@@ -176,28 +182,29 @@ impl LoginOwner {
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct LoginForm {
+pub(crate) struct LoginForm<'f> {
     v: u32,
-    connection: String,
-    name: String,
-    user: String,
+    #[serde(borrow)]
+    connection: Text<'f>,
+    name: Text<'f>,
+    user: Text<'f>,
 }
 
 impl Stored for LoginOwner {
     const KIND: Kind = Kind::UserLogin;
-    type Form = LoginForm;
+    type Form<'f> = LoginForm<'f>;
 
     fn key(&self) -> Key {
         Key::of(&[self.connection.as_str(), &self.name])
     }
 
-    fn to_form(&self, _: &Seals<'_>) -> Result<LoginForm, SealError> {
-        let (connection, user) = (self.connection.to_string(), self.user.to_string());
-        Ok(LoginForm { v: Self::FORM, connection, name: self.name.clone(), user })
+    fn to_form<'f>(&'f self, _: &Seals<'_>) -> Result<LoginForm<'f>, SealError> {
+        let (connection, user) = (self.connection.as_str().into(), self.user.as_str().into());
+        Ok(LoginForm { v: Self::FORM, connection, name: self.name.as_str().into(), user })
     }
 
-    fn from_form(form: LoginForm, _: &Seals<'_>) -> Result<Self, Unreadable> {
+    fn from_form(form: LoginForm<'_>, _: &Seals<'_>) -> Result<Self, Unreadable> {
         let connection = ConnectionName::parse(&form.connection)?;
-        Ok(Self { connection, name: form.name, user: UserId::parse(&form.user)? })
+        Ok(Self { connection, name: form.name.into_owned(), user: UserId::parse(&form.user)? })
     }
 }

@@ -11,27 +11,27 @@ use records::{PreviousToken, RefreshFamily, RefreshFamilyId};
 
 use super::*;
 
-fn user_id() -> UserId {
+pub(super) fn user_id() -> UserId {
     UserId::parse("auth0|0123456789abcdef01234567").unwrap()
 }
 
-fn client_named(id: &str) -> ClientId {
+pub(super) fn client_named(id: &str) -> ClientId {
     ClientId::parse(id).unwrap()
 }
 
-fn scopes(text: &str) -> ScopeSet {
+pub(super) fn scopes(text: &str) -> ScopeSet {
     ScopeSet::parse(text).unwrap()
 }
 
-fn session_id() -> SessionId {
+pub(super) fn session_id() -> SessionId {
     SessionId::parse("sid_-1").unwrap()
 }
 
-fn calendar() -> Audience {
+pub(super) fn calendar() -> Audience {
     Audience::Api(ResourceServerId::parse("calendar").unwrap())
 }
 
-fn user() -> User {
+pub(super) fn user() -> User {
     User {
         id: user_id(),
         connection: ConnectionName::parse("Username-Password-Authentication").unwrap(),
@@ -52,7 +52,7 @@ fn user() -> User {
     }
 }
 
-fn code(state: CodeState) -> AuthorizationCode {
+pub(super) fn code(state: CodeState) -> AuthorizationCode {
     AuthorizationCode {
         id: AuthorizationCodeId::parse("code-1").unwrap(),
         state,
