@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::app::App;
@@ -20,13 +20,31 @@ const SWEEP_AT_MOST: usize = 1000;
 const LOOK: Duration = Duration::from_secs(1);
 const LOOK_EVERYWHERE: Duration = Duration::from_secs(30);
 
+/// The signals that stop a server. From the moment that this exists they stop it in good order: make it before anybody is
+/// told that the server is there.
+#[derive(Debug)]
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    /// Takes the signals. Inside a runtime.
+    pub fn taken() -> Result<Self, String> {
+        let take = |kind| signal(kind).map_err(|error| format!("cannot listen for signals: {error}"));
+        Ok(Self {
+            terminate: take(SignalKind::terminate())?,
+            interrupt: take(SignalKind::interrupt())?,
+            hangup: take(SignalKind::hangup())?,
+        })
+    }
+}
+
 /// Serves until a signal says stop; a second signal ends the process at once.
-pub async fn until_stopped(app: Arc<App>, listeners: Vec<Listener>) -> Result<(), String> {
+pub async fn until_stopped(app: Arc<App>, listeners: Vec<Listener>, signals: Signals) -> Result<(), String> {
     set_limits();
-    let say = |error: std::io::Error| format!("cannot listen for signals: {error}");
-    let mut terminate = signal(SignalKind::terminate()).map_err(say)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(say)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(say)?;
+    let Signals { mut terminate, mut interrupt, mut hangup } = signals;
     let (stop, stopped) = watch::channel(false);
     let mut housekeeping = tokio::spawn(housekeeping(Arc::clone(&app)));
     let mut telling = tokio::spawn(telling(Arc::clone(&app)));

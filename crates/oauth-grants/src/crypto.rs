@@ -8,6 +8,7 @@ use ring as backend;
 use backend::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use backend::{digest, hmac};
 use records::SecretBytes;
+use subtle::ConstantTimeEq;
 
 /// The bytes that [`seal`] adds to what it seals.
 pub(crate) const TAG: usize = 16;
@@ -67,14 +68,11 @@ impl MacKey {
         }
         mac
     }
+}
 
-    /// Whether both are the same, found out without a branch on what they hold.
-    ///
-    /// Neither library offers a comparison of its own for good (ring deprecated its one), but both verify a MAC in
-    /// constant time. So the MACs of the two are compared, which also hides where they differ.
-    pub(crate) fn same(&self, one: &[u8; 32], other: &[u8; 32]) -> bool {
-        hmac::verify(&self.0, other, hmac::sign(&self.0, one).as_ref()).is_ok()
-    }
+/// Whether both are the same, found out without a branch on what they hold (CWE-208).
+pub(crate) fn same<const N: usize>(one: &[u8; N], other: &[u8; N]) -> bool {
+    one[..].ct_eq(&other[..]).into()
 }
 
 #[cfg(test)]
@@ -125,13 +123,12 @@ mod tests {
 
     #[test]
     fn any_changed_bit_makes_two_values_differ() {
-        let key = MacKey::new(b"key");
         let one = [7; 32];
-        assert!(key.same(&one, &one));
+        assert!(same(&one, &one));
         for bit in 0..256 {
             let mut other = one;
             other[bit / 8] ^= 1 << (bit % 8);
-            assert!(!key.same(&one, &other), "bit {bit}");
+            assert!(!same(&one, &other), "bit {bit}");
         }
     }
 }

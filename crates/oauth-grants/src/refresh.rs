@@ -10,7 +10,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use records::{Invalid, RefreshFamilyId, SecretDigest, SecretText, UnixTime};
 
 use crate::Moment;
-use crate::crypto::{self, MacKey, sha256};
+use crate::crypto::{self, MacKey, same, sha256};
 use crate::generate::hexadecimal;
 
 /// What every refresh token begins with. Clients must not look further.
@@ -95,8 +95,7 @@ impl RefreshToken {
 
     /// Whether this is the token of that digest.
     pub fn is(&self, digest: &SecretDigest) -> bool {
-        // The key is no secret: it only lends its comparison, which takes the same time wherever two differ.
-        MacKey::new(b"authd refresh digest 1").same(&self.digest().0, &digest.0)
+        same(&self.digest().0, &digest.0)
     }
 
     /// The text that the client gets.
@@ -116,12 +115,7 @@ impl RefreshToken {
         let (secret, rest) = rest.split_first_chunk::<SECRET>()?;
         let presented: [u8; MAC] = rest.try_into().ok()?;
         let token = Self { family: *family, generation: u64::from_be_bytes(*generation), secret: *secret };
-        let pad = |mac: [u8; MAC]| {
-            let mut padded = [0; 32];
-            padded.iter_mut().zip(mac).for_each(|(to, from)| *to = from);
-            padded
-        };
-        keys.mac.same(&pad(presented), &pad(token.mac(keys))).then_some(token)
+        same(&presented, &token.mac(keys)).then_some(token)
     }
 
     fn to_bytes(&self) -> Vec<u8> {

@@ -35,6 +35,24 @@ pub struct UserGrant {
     pub updated_at: UnixTime,
 }
 
+/// What a user grant is unique on, and found by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserGrantKey {
+    /// Who allowed.
+    pub user: UserId,
+    /// To whom.
+    pub client: ClientId,
+    /// On what.
+    pub audience: Audience,
+}
+
+impl UserGrant {
+    /// What it is unique on.
+    pub fn key(&self) -> UserGrantKey {
+        UserGrantKey { user: self.user.clone(), client: self.client.clone(), audience: self.audience.clone() }
+    }
+}
+
 /// One line of a consent dialog.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ShownScope {

@@ -36,7 +36,7 @@ pub use client_grant::{ClientGrant, SubjectType};
 pub use connection::{Connection, EnabledClients};
 pub use consent::{
     AdministrativeConsent, Audience, ConsentAnswer, ConsentFor, ConsentRecord, ConsentRule, ShownScope,
-    UserGrant,
+    UserGrant, UserGrantKey,
 };
 pub use consumed_handle::ConsumedHandle;
 pub use ids::{

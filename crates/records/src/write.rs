@@ -3,7 +3,7 @@
 use crate::{
     AdministrativeConsent, AuthorizationCode, Client, ClientGrant, Connection, ConsentRecord, ConsumedHandle,
     LoginAttempts, LogoutDelivery, RefreshFamily, RefreshFamilyId, ResourceServer, SeenJti, Session,
-    SigningKey, Tenant, User, UserGrant,
+    SessionId, SigningKey, Tenant, User, UserGrant, UserGrantKey, UserId,
 };
 
 /// Counts a row's changes; never the same twice for one key, not even after it was deleted and made again.
@@ -17,6 +17,13 @@ pub struct Versioned<T> {
     pub record: T,
     /// What a write that relies on it must name.
     pub version: Version,
+}
+
+impl<T> Versioned<T> {
+    /// Something of the record, or made of it, at the same version.
+    pub fn map<U>(&self, of: impl FnOnce(&T) -> U) -> Versioned<U> {
+        Versioned { record: of(&self.record), version: self.version }
+    }
 }
 
 /// One change, or one reliance. A commit takes several and makes all of them or none.
@@ -111,16 +118,16 @@ pub enum Write {
     RedeemCode(Versioned<AuthorizationCode>, AuthorizationCode),
     /// A new refresh family.
     CreateRefreshFamily(RefreshFamily),
-    /// A refresh family's new state: rotated, or used. Relies on its being as it was read, so that of two refreshes at
-    /// once, and of a refresh and a revocation, one comes first.
-    ReplaceRefreshFamily(Versioned<RefreshFamily>, RefreshFamily),
+    /// A refresh family's new state, rotated or used, at the version that it replaces. Relies on its being as it was read,
+    /// so that of two refreshes at once, and of a refresh and a revocation, one comes first.
+    ReplaceRefreshFamily(Versioned<RefreshFamily>),
     /// Removes a refresh family to make room for another; relies on it being as it was read.
     DeleteRefreshFamily(Versioned<RefreshFamily>),
     /// Ends a refresh family, if it is still there, however it was rotated meanwhile: whoever refreshes without pause
     /// delays no revocation. Whose it is never changes, so nothing is relied on.
     EndRefreshFamily(RefreshFamilyId),
     /// Changes nothing; relies on the family being as it was read.
-    RelyOnRefreshFamily(Versioned<RefreshFamily>),
+    RelyOnRefreshFamily(Versioned<RefreshFamilyId>),
     /// Counts an attempt to log in before it is verified; relies on no other having been counted meanwhile.
     ReserveAttempt(Option<Versioned<LoginAttempts>>, LoginAttempts),
     /// Forgets failed attempts after a success.
@@ -135,9 +142,9 @@ pub enum Write {
     /// Uses a sealed handle up; relies on its not having been used.
     ConsumeHandle(ConsumedHandle),
     /// Changes nothing; relies on the person's record being as it was read.
-    RelyOnUser(Versioned<User>),
+    RelyOnUser(Versioned<UserId>),
     /// Changes nothing; relies on the session being as it was read.
-    RelyOnSession(Versioned<Session>),
+    RelyOnSession(Versioned<SessionId>),
     /// Changes nothing; relies on the grant being as it was read.
-    RelyOnUserGrant(Versioned<UserGrant>),
+    RelyOnUserGrant(Versioned<UserGrantKey>),
 }

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 
-use records::UnixTime;
+use records::{UnixTime, Version};
 use store::{Becomes, CommitError, Expect, IndexEntry, Kind, Operation, Retention, Space};
 use tokio::sync::oneshot;
 
 use crate::migrate::hash;
+use crate::read;
 use crate::ring::{SLOTS, integer, period, slot_of};
 
 /// One commit and who waits for it.
@@ -175,14 +176,7 @@ impl<'a> Group<'a> {
                 .collect();
             let holds = places.iter().all(|(operation, is_ring, place)| {
                 let rows = if *is_ring { &rings } else { &records };
-                let version = rows.version(*place);
-                match operation.expect {
-                    Expect::Absent => version.is_none(),
-                    Expect::Version(expected) => {
-                        version == Some(i64::from_ne_bytes(expected.0.to_ne_bytes()))
-                    }
-                    Expect::Covered => true,
-                }
+                operation.expect.holds(rows.version(*place))
             });
             if !holds {
                 outcomes.push(Outcome::Conflict);
@@ -239,13 +233,14 @@ impl<'a> Rows<'a> {
         Self(found.into_iter().map(|found| Row { found, now: Now::AsFound }).collect())
     }
 
-    fn version(&self, place: usize) -> Option<i64> {
+    fn version(&self, place: usize) -> Option<Version> {
         let row = self.0.get(place)?;
-        match &row.now {
+        let version = match &row.now {
             Now::AsFound => row.found.as_ref().map(|found| found.version),
             Now::Gone => None,
             Now::Put(put) => Some(put.version),
-        }
+        };
+        version.map(read::version)
     }
 
     fn apply(&mut self, operation: &'a Operation, place: usize, versions: &mut Versions) {

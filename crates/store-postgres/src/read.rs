@@ -90,11 +90,12 @@ fn text<'a>(value: &'a &'a str) -> Value<'a> {
 
 fn read_row(row: tokio_postgres::Row) -> Result<Row, Failure> {
     let version: i64 = row.try_get(1)?;
-    Ok(Row {
-        key: Key::from_stored(row.try_get(0)?),
-        version: Version(u64::from_ne_bytes(version.to_ne_bytes())),
-        body: row.try_get(2)?,
-    })
+    Ok(Row { key: Key::from_stored(row.try_get(0)?), version: self::version(version), body: row.try_get(2)? })
+}
+
+/// A version as it stands in its column.
+pub(crate) fn version(stored: i64) -> Version {
+    Version(stored.cast_unsigned())
 }
 
 /// A read whose connection turns out to be lost is tried once more, on another: nothing can have happened twice.

@@ -1,11 +1,12 @@
 //! Every row as it stands, for whoever looks for damage; the database's own history (threats R9, R20).
 
-use records::{UnixTime, Version};
+use records::UnixTime;
 use store::{Kind, RawRow};
 use tokio_postgres::types::Type;
 
 use crate::connections::{Held, Pool, Value, in_time};
 use crate::error::Failure;
+use crate::read;
 use crate::ring::integer;
 
 /// The tables that rows stand in, in the order in which they are listed. They differ in their names, and the ring has no
@@ -57,7 +58,7 @@ fn raw(table: u8, row: &tokio_postgres::Row) -> Result<RawRow, Failure> {
         space: row.try_get(0)?,
         kind: row.try_get(1)?,
         key: row.try_get(2)?,
-        version: Version(u64::from_ne_bytes(version.to_ne_bytes())),
+        version: read::version(version),
         body: row.try_get(4)?,
         entries: row.try_get(5)?,
         drop_at: row.try_get::<_, Option<i64>>(6)?.map(i64::unsigned_abs),

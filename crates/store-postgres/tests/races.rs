@@ -11,7 +11,7 @@ use std::time::Instant;
 use records::{
     Audience, AuthenticationMethod, AuthorizationCode, AuthorizationCodeId, ClientId, CodeState,
     ConsumedHandle, HandleId, Origin, RefreshFamily, RefreshFamilyId, ScopeSet, SecretDigest, SeenJti,
-    SessionId, TenantId, UnixTime, UserId, Write,
+    SessionId, TenantId, UnixTime, UserId, Versioned, Write,
 };
 use server::Server;
 use store::{CommitError, Sealer, SealingKeys, Store, Stores};
@@ -122,7 +122,7 @@ impl Credential {
                 let found = store.refresh_family(&family(number).id).await.unwrap().unwrap();
                 let current = SecretDigest([task as u8; 32]);
                 let next = RefreshFamily { generation: 1, current, ..found.record.clone() };
-                Write::ReplaceRefreshFamily(found, next)
+                Write::ReplaceRefreshFamily(Versioned { record: next, version: found.version })
             }
             Self::Handle => {
                 let id = HandleId::parse(&format!("handle-{number}")).unwrap();

@@ -3,10 +3,11 @@
 //! Nobody else writes between the two: the transaction holds the database's write lock from its beginning. So a
 //! conflict is found before the first change, and there is nothing to undo.
 
-use records::UnixTime;
+use records::{UnixTime, Version};
 use rusqlite::{Connection, OptionalExtension, params};
 use store::{Becomes, Expect, IndexEntry, Operation, Retention, Space};
 
+use crate::read;
 use crate::ring::{self, integer};
 
 /// Whether a commit's expectations held.
@@ -20,7 +21,7 @@ pub(crate) enum Outcome {
 
 /// What stands where an operation goes.
 struct Found {
-    version: i64,
+    version: Version,
     /// Long-lived rows: the index entries as text.
     entries: String,
     drop_at: Option<i64>,
@@ -85,21 +86,13 @@ pub(crate) fn apply(
     space: &Space,
     operations: &[Operation],
 ) -> rusqlite::Result<Outcome> {
-    if let [operation] = operations
-        && let Some(outcome) = apply_in_one_statement(connection, versions, space, operation)?
-    {
+    if let Some(outcome) = apply_one_change(connection, versions, space, operations)? {
         return Ok(outcome);
     }
     let mut found = Vec::with_capacity(operations.len());
     for operation in operations {
         let there = find(connection, space, operation)?;
-        let version = there.as_ref().map(|there| there.version);
-        let holds = match operation.expect {
-            Expect::Absent => version.is_none(),
-            Expect::Version(expected) => version == Some(stored_version(expected)),
-            Expect::Covered => true,
-        };
-        if !holds {
+        if !operation.expect.holds(there.as_ref().map(|there| there.version)) {
             return Ok(Outcome::Conflict);
         }
         found.push(there);
@@ -110,8 +103,22 @@ pub(crate) fn apply(
     Ok(Outcome::Written)
 }
 
-fn stored_version(version: records::Version) -> i64 {
-    i64::from_ne_bytes(version.0.to_ne_bytes())
+/// The common commit: one row changes, and the others are only relied on. `None` where it is another one.
+fn apply_one_change(
+    connection: &Connection,
+    versions: &mut Versions,
+    space: &Space,
+    operations: &[Operation],
+) -> rusqlite::Result<Option<Outcome>> {
+    let is_kept = |operation: &&Operation| operation.becomes == Becomes::Keep;
+    let mut changes = operations.iter().filter(|operation| !is_kept(operation));
+    let (Some(change), None) = (changes.next(), changes.next()) else { return Ok(None) };
+    for kept in operations.iter().filter(is_kept) {
+        if !kept.expect.holds(version(connection, space, kept)?) {
+            return Ok(Some(Outcome::Conflict));
+        }
+    }
+    apply_in_one_statement(connection, versions, space, change)
 }
 
 /// The common changes of one row: made new, or changed at a version with its end and its index entries unchanged.
@@ -133,7 +140,7 @@ fn apply_in_one_statement(
         Expect::Version(version) => {
             const SQL: &str = "UPDATE record SET version = ?4, body = ?5
                 WHERE space = ?1 AND kind = ?2 AND key = ?3 AND version = ?6 AND entries = ?7 AND drop_at IS ?8";
-            let version = stored_version(*version);
+            let version = version.0.cast_signed();
             let next = versions.take();
             let changed = connection
                 .prepare_cached(SQL)?
@@ -159,6 +166,20 @@ fn apply_in_one_statement(
     }
 }
 
+/// The version alone: what checking a row takes that stays as it is.
+fn version(
+    connection: &Connection,
+    space: &Space,
+    operation: &Operation,
+) -> rusqlite::Result<Option<Version>> {
+    if operation.kind.retention() == Retention::Ring {
+        return Ok(find(connection, space, operation)?.map(|found| found.version));
+    }
+    const SQL: &str = "SELECT version FROM record WHERE space = ?1 AND kind = ?2 AND key = ?3";
+    let place = params![space.as_str(), operation.kind.name(), operation.key.as_str()];
+    connection.prepare_cached(SQL)?.query_row(place, |row| Ok(read::version(row.get(0)?))).optional()
+}
+
 fn find(connection: &Connection, space: &Space, operation: &Operation) -> rusqlite::Result<Option<Found>> {
     const RECORD: &str =
         "SELECT version, entries, drop_at, 0 FROM record WHERE space = ?1 AND kind = ?2 AND key = ?3";
@@ -175,7 +196,7 @@ fn find(connection: &Connection, space: &Space, operation: &Operation) -> rusqli
     statement
         .query_row(params![space.as_str(), operation.kind.name(), operation.key.as_str()], |row| {
             Ok(Found {
-                version: row.get(0)?,
+                version: read::version(row.get(0)?),
                 entries: row.get(1)?,
                 drop_at: row.get(2)?,
                 slot: row.get::<_, i64>(3)?.unsigned_abs(),
@@ -308,11 +329,23 @@ fn delete_from_ring(
 /// Index entries as sorted lines `NAME=VALUE`: names are words of ours, and values are escaped as keys are, so neither
 /// has a line break or, the name, an equals sign.
 fn entries_text(index: &[IndexEntry]) -> String {
-    let mut lines: Vec<String> =
-        index.iter().map(|entry| format!("{}={}", entry.name, entry.value.as_str())).collect();
-    lines.sort_unstable();
-    lines.dedup();
-    lines.join("\n")
+    fn line(entry: &IndexEntry) -> impl Iterator<Item = u8> {
+        entry.name.bytes().chain(std::iter::once(b'=')).chain(entry.value.as_str().bytes())
+    }
+    let mut sorted: Vec<&IndexEntry> = index.iter().collect();
+    sorted.sort_unstable_by(|one, other| line(one).cmp(line(other)));
+    sorted.dedup();
+    let length = sorted.iter().map(|entry| entry.name.len() + entry.value.as_str().len() + 2).sum();
+    let mut text = String::with_capacity(length);
+    for entry in sorted {
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(entry.name);
+        text.push('=');
+        text.push_str(entry.value.as_str());
+    }
+    text
 }
 
 fn write_entry(

@@ -7,6 +7,9 @@ use futures_channel::oneshot;
 use records::UnixTime;
 use store::{CommitError, Operation, Space, Unavailable};
 
+/// How often the processor is given away before a group is written: bounds how long its first commit waits.
+const YIELDS: usize = 8;
+
 /// One commit and who waits for it.
 pub(crate) struct Commit {
     pub(crate) space: Space,
@@ -82,7 +85,7 @@ impl Queue {
     /// Sweeps and checkpoints come first: they are few and short, and put off behind commits that never end they would
     /// never come.
     pub(crate) fn next(&self, at_most: usize) -> Work {
-        let mut waiting = self.lock();
+        let mut waiting = self.gather(at_most);
         loop {
             if waiting.checkpoint {
                 waiting.checkpoint = false;
@@ -100,6 +103,25 @@ impl Queue {
             }
             waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
+    }
+
+    /// Lets whoever waits for this processor run first, as long as that brings more commits: a sync costs the same for
+    /// many as for one. Where a processor is free this takes no time, and commits gather while the disk syncs.
+    fn gather(&self, at_most: usize) -> MutexGuard<'_, Waiting> {
+        let mut waiting = self.lock();
+        for _ in 0..YIELDS {
+            let before = waiting.commits.len();
+            if before == 0 || before >= at_most {
+                break;
+            }
+            drop(waiting);
+            std::thread::yield_now();
+            waiting = self.lock();
+            if waiting.commits.len() == before {
+                break;
+            }
+        }
+        waiting
     }
 
     fn add<T>(&self, item: T, push: impl FnOnce(&mut Waiting, T)) -> Result<(), T> {

@@ -150,9 +150,10 @@ fn page(
 }
 
 fn read_row(row: &SqlRow<'_>) -> rusqlite::Result<Row> {
-    Ok(Row {
-        key: Key::from_stored(row.get(0)?),
-        version: Version(u64::from_ne_bytes(row.get::<_, i64>(1)?.to_ne_bytes())),
-        body: row.get(2)?,
-    })
+    Ok(Row { key: Key::from_stored(row.get(0)?), version: version(row.get(1)?), body: row.get(2)? })
+}
+
+/// A version as it stands in its column.
+pub(crate) fn version(stored: i64) -> Version {
+    Version(stored.cast_unsigned())
 }

@@ -1,8 +1,10 @@
 //! Every row as it stands, for whoever looks for damage (threat R9).
 
-use records::{UnixTime, Version};
+use records::UnixTime;
 use rusqlite::{Connection, params};
 use store::RawRow;
+
+use crate::read;
 
 /// The tables that rows stand in, in the order in which they are listed. They differ in their names, and the ring has no
 /// index entries.
@@ -38,7 +40,7 @@ pub(crate) fn list(
                 space: row.get(0)?,
                 kind: row.get(1)?,
                 key: row.get(2)?,
-                version: Version(u64::from_ne_bytes(row.get::<_, i64>(3)?.to_ne_bytes())),
+                version: read::version(row.get(3)?),
                 body: row.get(4)?,
                 entries: row.get(5)?,
                 drop_at: row.get::<_, Option<i64>>(6)?.map(i64::unsigned_abs),

@@ -31,6 +31,17 @@ pub enum Expect {
     Covered,
 }
 
+impl Expect {
+    /// Whether it holds for a row at this version, or for none.
+    pub fn holds(self, version: Option<Version>) -> bool {
+        match self {
+            Self::Absent => version.is_none(),
+            Self::Version(expected) => version == Some(expected),
+            Self::Covered => true,
+        }
+    }
+}
+
 /// What a row is to be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Becomes {

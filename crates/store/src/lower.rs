@@ -1,10 +1,10 @@
 //! Typed writes, lowered once, for every backend, to the primitive: what each relies on and what then is.
 
-use records::{ClientGrant, LogoutDelivery, Origin, Tenant, User, Versioned, Write};
+use records::{ClientGrant, LogoutDelivery, Origin, Tenant, User, UserGrantKey, Version, Versioned, Write};
 
 use crate::seal::Sealer;
 use crate::stored::{
-    self, GrantOwner, IdentifierOwner, LoginOwner, OriginOwner, Stored, login_key, origin_key,
+    self, GrantOwner, IdentifierOwner, LoginOwner, OriginOwner, Stored, login_key, origin_key, user_grant_key,
 };
 use crate::{Becomes, Expect, Key, Kind, Operation, Refused, Space};
 
@@ -157,14 +157,16 @@ impl Lowering<'_> {
             Write::IssueCode(code) => self.create(code),
             Write::RedeemCode(old, new) => self.replace(old, new),
             Write::CreateRefreshFamily(family) => self.create(family),
-            Write::ReplaceRefreshFamily(old, new) => self.replace(old, new),
+            Write::ReplaceRefreshFamily(new) => self.put_at(new),
             Write::DeleteRefreshFamily(family) => self.remove(family),
             Write::EndRefreshFamily(id) => {
                 let key = Key::of(&[id.as_str()]);
                 self.push(Kind::RefreshFamily, key, Expect::Covered, Becomes::Delete, false);
                 Ok(())
             }
-            Write::RelyOnRefreshFamily(family) => self.rely_on(family),
+            Write::RelyOnRefreshFamily(id) => {
+                self.rely_on(Kind::RefreshFamily, Key::of(&[id.record.as_str()]), id.version)
+            }
             Write::ReserveAttempt(None, new) => self.create(new),
             Write::ReserveAttempt(Some(old), new) => self.replace(old, new),
             Write::ClearAttempts(attempts) => self.remove(attempts),
@@ -172,9 +174,14 @@ impl Lowering<'_> {
             Write::ScheduleLogoutDelivery(delivery) => self.create(delivery),
             Write::RescheduleLogoutDelivery(old, new) => self.reschedule(old, new),
             Write::DeleteLogoutDelivery(delivery) => self.remove(delivery),
-            Write::RelyOnUser(user) => self.rely_on(user),
-            Write::RelyOnSession(session) => self.rely_on(session),
-            Write::RelyOnUserGrant(grant) => self.rely_on(grant),
+            Write::RelyOnUser(id) => self.rely_on(Kind::User, Key::of(&[id.record.as_str()]), id.version),
+            Write::RelyOnSession(id) => {
+                self.rely_on(Kind::Session, Key::of(&[id.record.as_str()]), id.version)
+            }
+            Write::RelyOnUserGrant(grant) => {
+                let UserGrantKey { user, client, audience } = &grant.record;
+                self.rely_on(Kind::UserGrant, user_grant_key(user, client, audience), grant.version)
+            }
             // Lowered above.
             _ => Ok(()),
         }
@@ -214,9 +221,8 @@ impl Lowering<'_> {
     }
 
     /// Checks the record's version and writes nothing.
-    fn rely_on<T: Stored>(&mut self, record: &Versioned<T>) -> Result<(), Refused> {
-        let expect = Expect::Version(record.version);
-        self.push(T::KIND, record.record.key(), expect, Becomes::Keep, false);
+    fn rely_on(&mut self, kind: Kind, key: Key, version: Version) -> Result<(), Refused> {
+        self.push(kind, key, Expect::Version(version), Becomes::Keep, false);
         Ok(())
     }
 
@@ -259,6 +265,11 @@ impl Lowering<'_> {
             return Err(Refused::IdentityChanged(T::KIND));
         }
         self.put(key, Expect::Version(old.version), new, false)
+    }
+
+    /// A new state that names the version which it replaces. Its identity is its row: another would not be at that version.
+    fn put_at<T: Stored>(&mut self, new: &Versioned<T>) -> Result<(), Refused> {
+        self.put(new.record.key(), Expect::Version(new.version), &new.record, false)
     }
 
     /// Writes the row as it is: whoever relied on its version finds it changed.

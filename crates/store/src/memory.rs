@@ -8,8 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use records::{UnixTime, Version};
 
 use crate::{
-    Backend, Becomes, CommitError, Expect, IndexEntry, Key, Kind, Operation, Retention, Row, Space,
-    Unavailable,
+    Backend, Becomes, CommitError, IndexEntry, Key, Kind, Operation, Retention, Row, Space, Unavailable,
 };
 
 /// Rows in memory, gone when the last clone is dropped. Clones share them.
@@ -93,11 +92,7 @@ impl State {
             .get(&(space.clone(), operation.kind))
             .and_then(|table| table.rows.get(&operation.key))
             .map(|held| held.version);
-        match operation.expect {
-            Expect::Absent => held.is_none(),
-            Expect::Version(version) => held == Some(version),
-            Expect::Covered => true,
-        }
+        operation.expect.holds(held)
     }
 
     fn remove(&mut self, space: &Space, kind: Kind, key: &Key) {

@@ -249,7 +249,7 @@ async fn lc_08_a_login_that_began_with_the_old_password_cannot_be_finished() {
     let as_it_was = users::by_id(&store, &ada.id).await.unwrap();
     let new = SecretText::new("Another-Horse-9".to_owned());
     users::set_password(&store, passwords(), &ada.id, new, &SystemMoments).await.unwrap();
-    let late = store.commit(vec![Write::RelyOnUser(as_it_was)]).await;
+    let late = store.commit(vec![Write::RelyOnUser(as_it_was.map(|user| user.id.clone()))]).await;
     assert_eq!(late, Err(store::CommitError::Conflict));
 }
 

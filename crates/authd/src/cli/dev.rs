@@ -23,7 +23,7 @@ use crate::open::{self, IfMissing, Place, SEALING_KEY_FILE};
 use crate::outbound::address::Loopback;
 use crate::outbound::guarded::Guarded;
 use crate::passwords::{Passwords, PoolSize};
-use crate::running;
+use crate::running::{self, Signals};
 use crate::sealing::KeySource;
 
 /// Held while the development server runs.
@@ -112,10 +112,11 @@ pub(crate) async fn run(dev: Dev) -> Result<(), Failed> {
         Arc::new(App::new(stores, moments, Limits { counts_logins_by_address: false, ..Limits::default() }));
     // As `[outbound]` would say for `authd serve`: applications under development are on this machine.
     app.backchannel().switch_on(Guarded::new(Loopback::ALL.to_vec()));
+    let signals = Signals::taken()?;
     // The sockets are bound: what connects from now on is answered, at the latest when serving begins.
     let banner = Banner { http: &http, https: &https, ca_file: &ca_file, data: data.as_deref() };
     output::print(&if dev.json { banner.json() } else { banner.text() });
-    running::until_stopped(app, listeners).await?;
+    running::until_stopped(app, listeners, signals).await?;
     Ok(())
 }
 

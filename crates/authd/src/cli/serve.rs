@@ -13,7 +13,7 @@ use crate::http::tls;
 use crate::moment::SystemMoments;
 use crate::open::{self, IfMissing};
 use crate::outbound::guarded::Guarded;
-use crate::running;
+use crate::running::{self, Signals};
 use crate::settings::Settings;
 
 #[derive(Debug, Args)]
@@ -32,6 +32,7 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failed> {
     if stores.directory().tenants(None, 1).await.map_err(|error| error.to_string())?.is_empty() {
         tracing::warn!("the database has no tenant: `authd tenants create` makes one, no restart is needed");
     }
+    let signals = Signals::taken()?;
     let mut listeners = Vec::new();
     for listen in &settings.listen {
         let tls = match (&listen.certificate, &listen.key) {
@@ -48,6 +49,6 @@ pub(crate) async fn run(serve: Serve) -> Result<(), Failed> {
     if settings.outbound.backchannel_logout {
         app.backchannel().switch_on(Guarded::new(settings.outbound.allow_loopback));
     }
-    running::until_stopped(app, listeners).await?;
+    running::until_stopped(app, listeners, signals).await?;
     Ok(())
 }

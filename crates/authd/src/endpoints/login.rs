@@ -174,7 +174,8 @@ impl Attempt<'_> {
             clients: Vec::new(),
         };
         let _turn = counters.turn().await;
-        let mut writes = vec![Write::CreateSession(session), Write::RelyOnUser(user.clone())];
+        let mut writes =
+            vec![Write::CreateSession(session), Write::RelyOnUser(user.map(|user| user.id.clone()))];
         writes.extend(counters.cleared(&user.record).await?);
         let old = match cookies::session_id(&self.parts.headers, scheme) {
             Some(old) => called.store.session(&old).await?,

@@ -6,7 +6,7 @@ mod password;
 mod refresh_token;
 pub mod revoke;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::request::Parts;
@@ -14,7 +14,8 @@ use http::{StatusCode, header};
 use hyper::body::Body;
 use oauth_grants::refresh_token::MOST_FAMILIES;
 use oauth_grants::{
-    Moment, Params, Presented, TokenError, TokenRequest, TokenResponse, Tokens, UserToken, authenticate,
+    AuthenticatedClient, Moment, Params, Presented, TokenError, TokenRequest, TokenResponse, Tokens,
+    UserToken, authenticate,
 };
 use records::{Client, ClientId, ErrorProfile, RefreshFamily, ResourceServer, UserId, Versioned};
 use store::RefreshFamiliesOf;
@@ -138,43 +139,47 @@ async fn oldest_family(
     Ok(is_full.then(|| families.swap_remove(0)))
 }
 
+/// The client's record for as long as it is decided on: as it was cached, and as it is now where the first did not do.
+#[derive(Default)]
+struct Loaded {
+    cached: OnceLock<Option<Arc<Versioned<Client>>>>,
+    fresh: OnceLock<Option<Arc<Versioned<Client>>>>,
+}
+
 /// A refusal is an answer; a failure is not.
 type Answered<T> = Result<Result<T, TokenError>, Failure>;
 
 impl Asked<'_> {
-    /// The client that the request says it is from, as a record that authenticates it, or the refusal.
-    async fn client(
+    /// The client that the request says it is from, or the refusal.
+    async fn client<'l>(
         self,
+        loaded: &'l Loaded,
         keys: &TenantKeys,
         moment: &Moment,
         trace: &mut Trace,
-    ) -> Answered<Arc<Versioned<Client>>> {
+    ) -> Answered<AuthenticatedClient<'l>> {
         let id = self.presented.client_id();
-        let digest_key = keys.secret_digest_key();
-        let is_authentic = |client: &Option<Arc<Versioned<Client>>>| {
-            authenticate(self.presented, client.as_ref().map(|client| &client.record), digest_key, moment.now)
-                .map(drop)
+        let authentic = |client: Option<&'l Arc<Versioned<Client>>>| {
+            let client = client.map(|client| &client.record);
+            authenticate(self.presented, client, keys.secret_digest_key(), moment.now)
         };
         let cached = self.called.store.client(id).await?;
-        let (client, authentic) = match is_authentic(&cached) {
-            Ok(()) => (cached, Ok(())),
+        let cached = loaded.cached.get_or_init(|| cached).as_ref();
+        let (client, authentic) = match authentic(cached) {
+            Ok(client) => (cached, Ok(client)),
             // The store is asked again: a secret that was rotated by another process counts at once. And so a wrong
             // secret takes one read and two digests, as an unknown client does, which is never cached (CA-07).
             Err(_) => {
-                let fresh = match &cached {
+                let fresh = match cached {
                     Some(_) => self.called.store.client_uncached(id).await?,
                     None => None,
                 };
-                let authentic = is_authentic(&fresh);
-                (fresh, authentic)
+                let fresh = loaded.fresh.get_or_init(|| fresh).as_ref();
+                (fresh, authentic(fresh))
             }
         };
-        trace.client_id = client.as_ref().map(|client| client.record.id.clone());
-        match (authentic, client) {
-            (Ok(()), Some(client)) => Ok(Ok(client)),
-            (Ok(()), None) => Ok(Err(oauth_grants::ClientRefusal::UnknownClient.into())),
-            (Err(refusal), _) => Ok(Err(refusal.into())),
-        }
+        trace.client_id = client.map(|client| client.record.id.clone());
+        Ok(authentic.map_err(TokenError::from))
     }
 
     /// Signs or seals what a person's grant gives. Before committing: a signature that fails consumes nothing.

@@ -49,8 +49,8 @@ pub fn answer(
 ) -> Result<(Vec<Write>, ConsentGiven), Invalid> {
     let allowed = chosen.map(|chosen| accepted(&asked.scopes, facts.api, chosen));
     let mut writes = vec![
-        Write::RelyOnSession(facts.session.clone()),
-        Write::RelyOnUser(facts.user.clone()),
+        Write::RelyOnSession(facts.session.map(|session| session.id.clone())),
+        Write::RelyOnUser(facts.user.map(|user| user.id.clone())),
         Write::RecordConsent(record(asked, facts, allowed.as_ref(), flow, moment)?),
     ];
     if let Some(allowed) = &allowed {

@@ -462,9 +462,9 @@ fn respond<'f>(
     writes.extend(session_use(request, &facts, session, moment));
     if !writes.is_empty() {
         // What was relied on cannot be withdrawn between now and the commit.
-        writes.push(Write::RelyOnSession(session.clone()));
-        writes.push(Write::RelyOnUser(user.clone()));
-        writes.extend(facts.grant.cloned().map(Write::RelyOnUserGrant));
+        writes.push(Write::RelyOnSession(session.map(|session| session.id.clone())));
+        writes.push(Write::RelyOnUser(user.map(|user| user.id.clone())));
+        writes.extend(facts.grant.map(|grant| Write::RelyOnUserGrant(grant.map(UserGrant::key))));
     }
     //= RFC 6749 §3.3
     let names_scope = (scopes != request.named_scopes).then_some(scopes);

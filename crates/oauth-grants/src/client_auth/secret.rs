@@ -5,7 +5,7 @@ use std::fmt;
 use records::{Client, ClientId, SecretDigest, SecretText, UnixTime};
 
 use super::ClientRefusal;
-use crate::crypto::MacKey;
+use crate::crypto::{MacKey, same};
 
 /// The key of the digests that are kept of client secrets: one a tenant, derived by the caller, never stored beside them.
 #[derive(Clone)]
@@ -23,10 +23,6 @@ impl SecretDigestKey {
         let parts: [&[u8]; 4] =
             [b"authd client secret 1\0", client.as_str().as_bytes(), b"\0", secret.expose().as_bytes()];
         SecretDigest(self.0.mac(&parts))
-    }
-
-    fn same(&self, one: SecretDigest, other: SecretDigest) -> bool {
-        self.0.same(&one.0, &other.0)
     }
 }
 
@@ -53,7 +49,7 @@ pub(super) fn authenticate<'c>(
     let (mut live, mut expired) = (false, false);
     for position in 0..secrets.len().max(COMPARISONS) {
         let kept = secrets.get(position);
-        let same = key.same(presented, kept.map_or(dummy, |kept| kept.digest));
+        let same = same(&presented.0, &kept.map_or(dummy, |kept| kept.digest).0);
         let is_live = kept.is_some_and(|kept| kept.expires_at.is_none_or(|at| now < at));
         live |= same & is_live;
         expired |= same & !is_live;

@@ -7,7 +7,7 @@ use policy::GrantTypeRefusal;
 use policy::lifetime::Channel;
 use records::{
     AuthorizationCode, AuthorizationCodeId, CodeState, GrantType, Invalid, Origin, RefreshFamily, SecretText,
-    TenantSettings, Versioned, Write,
+    TenantSettings, UserGrant, Versioned, Write,
 };
 
 use crate::client_auth::AuthenticatedClient;
@@ -188,13 +188,13 @@ fn redeem<'f>(
     let state = CodeState::Used { at: moment.now, family: begun.as_ref().map(|begun| begun.id.clone()) };
     let mut writes = vec![
         Write::RedeemCode(versioned.clone(), AuthorizationCode { state, ..code.clone() }),
-        Write::RelyOnUser(user.clone()),
+        Write::RelyOnUser(user.map(|user| user.id.clone())),
     ];
     let refresh_token = begun.map(|begun| {
         writes.extend(begun.writes);
         begun.text
     });
-    writes.extend(facts.still.user_grant.cloned().map(Write::RelyOnUserGrant));
+    writes.extend(facts.still.user_grant.map(|grant| Write::RelyOnUserGrant(grant.map(UserGrant::key))));
 
     // It was validated when the code was issued; were it unreadable all the same, nobody would be told anything by it.
     let claims = code.claims.as_deref().and_then(|json| ClaimsRequest::parse(json).ok());

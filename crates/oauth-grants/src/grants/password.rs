@@ -260,7 +260,7 @@ pub fn decide<'f>(checked: Checked<'f>, attempt: Attempt<'f>, moment: &Moment) -
     if user.record.is_blocked {
         return refused(TokenError::UserBlocked);
     }
-    let mut writes = vec![Write::RelyOnUser(user.clone())];
+    let mut writes = vec![Write::RelyOnUser(user.map(|user| user.id.clone()))];
     writes.extend(attempt.account_attempts.cloned().map(Write::ClearAttempts));
     writes.extend(attempt.address_attempts.map(|attempts| {
         Write::ReserveAttempt(Some(attempts.clone()), policy::lockout::give_back(&attempts.record))

@@ -7,7 +7,7 @@ use policy::{GrantTypeRefusal, offline_access};
 use records::{
     Audience, AuthenticationMethod, Client, ErrorProfile, GrantType, Invalid, Lifetime, Origin,
     PreviousToken, RefreshFamily, RefreshFamilyId, ResourceServer, RotationType, ScopeSet, ScopeToken,
-    SecretText, SessionId, TenantSettings, UnixTime, User, UserId, Versioned, Write,
+    SecretText, SessionId, TenantSettings, UnixTime, User, UserGrant, UserId, Versioned, Write,
 };
 
 use crate::client_auth::AuthenticatedClient;
@@ -161,21 +161,25 @@ fn refresh<'f>(
     refuse_other_audience(request, facts.origin, api)?;
     let scope = narrowed(request, &scopes, facts.settings)?;
 
-    let (mut writes, refresh_token) = match place {
+    let (of_family, refresh_token) = match place {
         Place::Retried(successor) => {
-            (vec![Write::RelyOnRefreshFamily(versioned.clone())], Some(successor.to_text(facts.keys)))
+            let relied = versioned.map(|family| family.id.clone());
+            (Write::RelyOnRefreshFamily(relied), Some(successor.to_text(facts.keys)))
         }
         Place::Present if client.refresh_token_rotation == RotationType::Rotating => {
             let successor = token.successor(moment);
             let next = rotated(family, token, &successor, &facts, moment)?;
             let text = successor.to_text(facts.keys);
-            (vec![Write::ReplaceRefreshFamily(versioned.clone(), next)], Some(text))
+            let next = Versioned { record: next, version: versioned.version };
+            (Write::ReplaceRefreshFamily(next), Some(text))
         }
         // Auth0 leaves a token that stays good out of the answer.
-        Place::Present => (vec![noted(versioned, client, moment)], None),
+        Place::Present => (noted(versioned, client, moment), None),
     };
-    writes.push(Write::RelyOnUser(user.clone()));
-    writes.extend(facts.still.user_grant.cloned().map(Write::RelyOnUserGrant));
+    let mut writes = Vec::with_capacity(3);
+    writes.push(of_family);
+    writes.push(Write::RelyOnUser(user.map(|user| user.id.clone())));
+    writes.extend(facts.still.user_grant.map(|grant| Write::RelyOnUserGrant(grant.map(UserGrant::key))));
 
     let is_as_requested = request.scope.as_ref().is_some_and(|requested| *requested == scope);
     let mut tokens = tokens(family, client, user, api, scope, &facts, moment);
@@ -316,9 +320,9 @@ fn noted(family: &Versioned<RefreshFamily>, client: &Client, moment: &Moment) ->
     let is_due = moment.now.0.saturating_sub(record.last_used_at.0) >= NOTED_EVERY.min(idle / 20);
     if is_due || has_new_end {
         let next = RefreshFamily { last_used_at: moment.now, expires_at, idle_expires_at, ..record.clone() };
-        Write::ReplaceRefreshFamily(family.clone(), next)
+        Write::ReplaceRefreshFamily(Versioned { record: next, version: family.version })
     } else {
-        Write::RelyOnRefreshFamily(family.clone())
+        Write::RelyOnRefreshFamily(family.map(|family| family.id.clone()))
     }
 }
 

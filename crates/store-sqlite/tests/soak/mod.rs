@@ -156,7 +156,9 @@ async fn log_in(store: &Store<Sqlite>, number: u64, now: UnixTime) {
         expires_at: UnixTime(now.0 + SHORT),
     };
     let issued = vec![
-        Write::RelyOnSession(store.session(&session.id).await.unwrap().unwrap()),
+        Write::RelyOnSession(
+            store.session(&session.id).await.unwrap().unwrap().map(|session| session.id.clone()),
+        ),
         Write::IssueCode(code.clone()),
         Write::ConsumeHandle(ConsumedHandle {
             id: HandleId::parse(&text(8, number, 22)).unwrap(),
@@ -203,7 +205,10 @@ async fn log_in(store: &Store<Sqlite>, number: u64, now: UnixTime) {
         }),
         ..old.record.clone()
     };
-    store.commit(vec![Write::ReplaceRefreshFamily(old, rotated)]).await.unwrap();
+    store
+        .commit(vec![Write::ReplaceRefreshFamily(Versioned { record: rotated, version: old.version })])
+        .await
+        .unwrap();
 }
 
 /// Sweeps as the server does between requests, until nothing more is due. Returns how many rows left.

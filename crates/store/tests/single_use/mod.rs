@@ -175,7 +175,7 @@ pub(crate) async fn use_once<B: Backend>(
         Seen::Family(family) => {
             let digest = SecretDigest([u8::try_from(by % 256).unwrap(); 32]);
             let rotated = RefreshFamily { generation: 1, current: digest, ..family.record.clone() };
-            Write::ReplaceRefreshFamily(*family, rotated)
+            Write::ReplaceRefreshFamily(Versioned { record: rotated, version: family.version })
         }
         Seen::Nothing if credential == Credential::Handle => {
             let id = HandleId::parse(&format!("handle-{number}")).unwrap();

@@ -137,7 +137,9 @@ async fn full(database: Sqlite, socket: TcpListener) {
     let stores = Stores::open(AnyBackend::Sqlite(database), World::sealer()).await.unwrap();
     let app = Arc::new(App::new(stores, Arc::new(SystemMoments), Limits::default()));
     let listener = Listener { socket, scheme: Scheme::Https, tls: None, peers: Peers::Proxy };
-    authd::running::until_stopped(app, vec![listener]).await.unwrap();
+    authd::running::until_stopped(app, vec![listener], authd::running::Signals::taken().unwrap())
+        .await
+        .unwrap();
 }
 
 /// What a bare server knows.

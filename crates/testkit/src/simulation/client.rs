@@ -112,7 +112,11 @@ impl Server {
             idle_expires_at: moment.now.after(Lifetime(idle as u32)),
             clients: Vec::new(),
         };
-        match self.store().commit(vec![Write::CreateSession(session), Write::RelyOnUser(user)]).await {
+        match self
+            .store()
+            .commit(vec![Write::CreateSession(session), Write::RelyOnUser(user.map(|user| user.id.clone()))])
+            .await
+        {
             Ok(()) => Heard::Cookie(cookie.split(';').next().unwrap_or_default().to_owned()),
             Err(CommitError::Conflict) => Heard::Refused("something changed meanwhile".to_owned()),
             Err(error) => Heard::Failed(error.to_string()),

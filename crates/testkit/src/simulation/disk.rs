@@ -4,9 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use records::{UnixTime, Version};
-use store::{
-    Becomes, CommitError, Expect, IndexEntry, Key, Kind, Operation, RING_PERIOD, Retention, Row, Space,
-};
+use store::{Becomes, CommitError, IndexEntry, Key, Kind, Operation, RING_PERIOD, Retention, Row, Space};
 
 use super::dice::mixed;
 
@@ -65,11 +63,7 @@ impl Disk {
         operations.iter().all(|operation| {
             let table = self.tables.get(&(space.clone(), operation.kind));
             let version = table.and_then(|table| table.rows.get(&operation.key)).map(|held| held.version);
-            match operation.expect {
-                Expect::Absent => version.is_none(),
-                Expect::Version(expected) => version == Some(expected),
-                Expect::Covered => true,
-            }
+            operation.expect.holds(version)
         })
     }
 

@@ -3,12 +3,12 @@
 use oauth_grants::authorize::consent_holds;
 use oauth_grants::refresh_token::NewFamily;
 use oauth_grants::still_allowed::StillFacts;
-use oauth_grants::{Decision, Outcome, TokenResponse, authenticate, authorization_code};
+use oauth_grants::{Decision, Outcome, TokenResponse, authorization_code};
 use policy::consent::Question;
 use records::{Audience, CodeState, SubjectType};
 use store::CommitError;
 
-use super::{Answered, Asked};
+use super::{Answered, Asked, Loaded};
 use crate::administration::ATTEMPTS;
 use crate::app::Trace;
 use crate::failure::Failure;
@@ -18,19 +18,15 @@ pub(super) async fn respond(
     request: &authorization_code::Request<'_>,
     trace: &mut Trace,
 ) -> Answered<TokenResponse> {
-    let Asked { app, called, presented } = asked;
+    let Asked { app, called, .. } = asked;
     let (store, settings) = (&called.store, &called.tenant.record.settings);
     let keys = app.keys().of(app.stores(), &called.tenant.record.id).await?;
     for _ in 0..ATTEMPTS {
         let moment = app.moments().draw();
-        let record = match asked.client(&keys, &moment, trace).await? {
-            Ok(record) => record,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let client = match authenticate(presented, Some(&record.record), keys.secret_digest_key(), moment.now)
-        {
+        let loaded = Loaded::default();
+        let client = match asked.client(&loaded, &keys, &moment, trace).await? {
             Ok(client) => client,
-            Err(refusal) => return Ok(Err(refusal.into())),
+            Err(refusal) => return Ok(Err(refusal)),
         };
         let code = match authorization_code::code_id(request.code) {
             Some(id) => store.authorization_code(&id).await?,

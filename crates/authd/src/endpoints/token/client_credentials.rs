@@ -1,11 +1,11 @@
 //! The grant `client_credentials`: facts, decision, signature (RFC 6749 §4.4).
 
-use oauth_grants::{Decision, Outcome, TokenResponse, authenticate, client_credentials};
+use oauth_grants::{Decision, Outcome, TokenResponse, client_credentials};
 use policy::OutOfGrantScopes;
 use records::SubjectType;
 use store::CommitError;
 
-use super::{Answered, Asked};
+use super::{Answered, Asked, Loaded};
 use crate::administration::ATTEMPTS;
 use crate::app::Trace;
 use crate::failure::Failure;
@@ -15,19 +15,15 @@ pub(super) async fn respond(
     request: &client_credentials::Request<'_>,
     trace: &mut Trace,
 ) -> Answered<TokenResponse> {
-    let Asked { app, called, presented } = asked;
+    let Asked { app, called, .. } = asked;
     let keys = app.keys().of(app.stores(), &called.tenant.record.id).await?;
     let settings = &called.tenant.record.settings;
     for _ in 0..ATTEMPTS {
         let moment = app.moments().draw();
-        let record = match asked.client(&keys, &moment, trace).await? {
-            Ok(record) => record,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let client = match authenticate(presented, Some(&record.record), keys.secret_digest_key(), moment.now)
-        {
+        let loaded = Loaded::default();
+        let client = match asked.client(&loaded, &keys, &moment, trace).await? {
             Ok(client) => client,
-            Err(refusal) => return Ok(Err(refusal.into())),
+            Err(refusal) => return Ok(Err(refusal)),
         };
         let resource_server = match client_credentials::resource_server(request, settings, &called.origin) {
             Some(identifier) => called.store.resource_server_by_identifier(&identifier).await?,

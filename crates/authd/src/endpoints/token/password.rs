@@ -2,11 +2,11 @@
 
 use oauth_grants::password::{self, Attempt, CheckFacts, Checked};
 use oauth_grants::refresh_token::NewFamily;
-use oauth_grants::{Decision, Outcome, TokenError, TokenResponse, authenticate};
+use oauth_grants::{Decision, Outcome, TokenError, TokenResponse};
 use records::{SecretText, SubjectType};
 use store::CommitError;
 
-use super::{Answered, Asked};
+use super::{Answered, Asked, Loaded};
 use crate::administration::ATTEMPTS;
 use crate::app::Trace;
 use crate::failure::Failure;
@@ -19,21 +19,17 @@ pub(super) async fn respond(
     peer: Option<Peer>,
     trace: &mut Trace,
 ) -> Answered<TokenResponse> {
-    let Asked { app, called, presented } = asked;
+    let Asked { app, called, .. } = asked;
     let (store, settings) = (&called.store, &called.tenant.record.settings);
     let keys = app.keys().of(app.stores(), &called.tenant.record.id).await?;
     // The attempt is made once, whatever has to be decided again after it.
     let mut verified = None;
     for _ in 0..ATTEMPTS {
         let moment = app.moments().draw();
-        let record = match asked.client(&keys, &moment, trace).await? {
-            Ok(record) => record,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let client = match authenticate(presented, Some(&record.record), keys.secret_digest_key(), moment.now)
-        {
+        let loaded = Loaded::default();
+        let client = match asked.client(&loaded, &keys, &moment, trace).await? {
             Ok(client) => client,
-            Err(refusal) => return Ok(Err(refusal.into())),
+            Err(refusal) => return Ok(Err(refusal)),
         };
         let connection = match password::connection(request, settings) {
             Ok(name) => store.connection(&name).await?,

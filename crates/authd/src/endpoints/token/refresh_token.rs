@@ -2,12 +2,12 @@
 
 use oauth_grants::authorize::consent_holds;
 use oauth_grants::still_allowed::StillFacts;
-use oauth_grants::{Decision, Outcome, RefreshToken, TokenResponse, authenticate, refresh_token};
+use oauth_grants::{Decision, Outcome, RefreshToken, TokenResponse, refresh_token};
 use policy::consent::Question;
 use records::{Audience, SubjectType};
 use store::CommitError;
 
-use super::{Answered, Asked};
+use super::{Answered, Asked, Loaded};
 use crate::app::Trace;
 use crate::failure::Failure;
 
@@ -20,20 +20,16 @@ pub(super) async fn respond(
     request: &refresh_token::Request<'_>,
     trace: &mut Trace,
 ) -> Answered<TokenResponse> {
-    let Asked { app, called, presented } = asked;
+    let Asked { app, called, .. } = asked;
     let (store, settings) = (&called.store, &called.tenant.record.settings);
     let keys = app.keys().of(app.stores(), &called.tenant.record.id).await?;
     let token = RefreshToken::parse(request.refresh_token, keys.refresh_keys());
     for _ in 0..ATTEMPTS {
         let moment = app.moments().draw();
-        let record = match asked.client(&keys, &moment, trace).await? {
-            Ok(record) => record,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let client = match authenticate(presented, Some(&record.record), keys.secret_digest_key(), moment.now)
-        {
+        let loaded = Loaded::default();
+        let client = match asked.client(&loaded, &keys, &moment, trace).await? {
             Ok(client) => client,
-            Err(refusal) => return Ok(Err(refusal.into())),
+            Err(refusal) => return Ok(Err(refusal)),
         };
         let family = match token.as_ref().map(RefreshToken::family) {
             Some(Ok(id)) => store.refresh_family(&id).await?,

@@ -4,9 +4,9 @@ use bytes::Bytes;
 use http::StatusCode;
 use http::request::Parts;
 use hyper::body::Body;
-use oauth_grants::{Decision, HandleKind, Outcome, RefreshToken, TokenError, authenticate, revoke};
+use oauth_grants::{Decision, HandleKind, Outcome, RefreshToken, revoke};
 
-use super::{Answered, Asked, read, respond_error};
+use super::{Answered, Asked, Loaded, read, respond_error};
 use crate::app::{App, Called, Trace};
 use crate::failure::Failure;
 use crate::http::request::body_of;
@@ -49,13 +49,10 @@ async fn revoked(app: &App, called: &Called, parts: &Parts, body: &[u8], trace: 
     let asked = Asked { app, called, presented: &presented };
     let moment = app.moments().draw();
     //= RFC 7009 §2.1
-    let record = match asked.client(&keys, &moment, trace).await? {
-        Ok(record) => record,
-        Err(refusal) => return Ok(Err(refusal)),
-    };
-    let client = match authenticate(&presented, Some(&record.record), keys.secret_digest_key(), moment.now) {
+    let loaded = Loaded::default();
+    let client = match asked.client(&loaded, &keys, &moment, trace).await? {
         Ok(client) => client,
-        Err(refusal) => return Ok(Err(TokenError::from(refusal))),
+        Err(refusal) => return Ok(Err(refusal)),
     };
     let request = match revoke::parse(&params) {
         Ok(request) => request,

@@ -163,7 +163,7 @@ fn the_right_password_gives_the_persons_tokens() {
     assert_eq!(id["amr"], json!(["pwd"]));
     assert_eq!(id.get("sid"), None, "there is no browser");
     assert_eq!(id.get("nonce"), None);
-    assert_eq!(granted.writes, [Write::RelyOnUser(versioned(user()))]);
+    assert_eq!(granted.writes, [Write::RelyOnUser(versioned(user().id))]);
 }
 
 /// Whoever names no scope of the API gets all of them, whoever names nothing but `openid` the whole profile (Auth0).
@@ -268,7 +268,7 @@ fn lc_10_a_success_forgets_the_accounts_failures_and_gives_the_address_one_attem
     assert_eq!(
         case.granted().writes,
         [
-            Write::RelyOnUser(versioned(user())),
+            Write::RelyOnUser(versioned(user().id)),
             Write::ClearAttempts(account),
             Write::ReserveAttempt(Some(address), given_back),
         ]

@@ -128,8 +128,8 @@ impl Scene {
             Outcome::Refused(error) => Err(error.kind().name().to_owned()),
         };
         for write in writes {
-            if let Write::ReplaceRefreshFamily(_, next) = write {
-                self.family = next;
+            if let Write::ReplaceRefreshFamily(next) = write {
+                self.family = next.record;
             }
         }
         result
@@ -139,11 +139,8 @@ impl Scene {
 /// On what a write relies, with the version at which it was read in these tests.
 fn relied_on(write: &Write) -> &'static str {
     match write {
-        Write::ReplaceRefreshFamily(old, _) | Write::RelyOnRefreshFamily(old)
-            if old.version == Version(1) =>
-        {
-            "family"
-        }
+        Write::ReplaceRefreshFamily(next) if next.version == Version(1) => "family",
+        Write::RelyOnRefreshFamily(old) if old.version == Version(1) => "family",
         Write::RelyOnUser(user) if user.version == Version(2) => "person",
         Write::RelyOnUserGrant(grant) if grant.version == Version(3) => "consent",
         _ => "something else",
