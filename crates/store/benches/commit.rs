@@ -124,10 +124,9 @@ fn forms(criterion: &mut Criterion, store: &Store<MemoryBackend>) {
     });
     criterion.bench_function("refresh family, read and replaced", |bencher| {
         bencher.iter(|| {
-            let old = now(store.refresh_family(&id)).unwrap().unwrap();
-            let mut new = old.record.clone();
-            new.generation += 1;
-            now(store.commit(vec![Write::ReplaceRefreshFamily(old, new)])).unwrap();
+            let mut family = now(store.refresh_family(&id)).unwrap().unwrap();
+            family.record.generation += 1;
+            now(store.commit(vec![Write::ReplaceRefreshFamily(family)])).unwrap();
         });
     });
 }
