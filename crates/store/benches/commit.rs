@@ -124,7 +124,11 @@ fn forms(criterion: &mut Criterion, store: &Store<MemoryBackend>) {
             let old = now(store.refresh_family(&id)).unwrap().unwrap();
             let mut new = old.record.clone();
             new.generation += 1;
-            now(store.commit(vec![Write::ReplaceRefreshFamily(old, new)])).unwrap();
+            now(store.commit(vec![Write::ReplaceRefreshFamily(records::Versioned {
+                record: new,
+                version: old.version,
+            })]))
+            .unwrap();
         });
     });
 }
