@@ -94,6 +94,8 @@ pub enum Verdict {
 /// An attempt that was counted.
 struct Counted {
     user: Option<Versioned<User>>,
+    /// Their password's, opened.
+    hash: Option<SecretText>,
     /// The person's count, or what stands for it; `None` where it was full.
     second: Option<AttemptsId>,
 }
@@ -140,12 +142,12 @@ impl<'a> Counters<'a> {
     /// # Errors
     /// [`Failure`]
     pub async fn verify(&self, password: SecretText, moment: &Moment) -> Result<Verdict, Failure> {
-        let Counted { user, second } = match self.reserve(moment).await? {
+        let Counted { user, hash, second } = match self.reserve(moment).await? {
             Ok(counted) => counted,
             Err(wait) => return Ok(Verdict::TooMany(wait)),
         };
-        let hash = user.as_ref().and_then(|user| user.record.password_hash.as_ref());
-        match self.app.passwords()?.verify(password, hash.filter(|_| second.is_some())).await {
+        let hash = hash.as_ref().filter(|_| second.is_some());
+        match self.app.passwords()?.verify(password, hash).await {
             Ok(_) if second.is_none() => Ok(Verdict::Locked),
             Ok(matches) => Ok(match user.filter(|_| matches) {
                 Some(user) => Verdict::Matches(Box::new(user)),
@@ -190,6 +192,16 @@ impl<'a> Counters<'a> {
         Ok(found)
     }
 
+    /// The person as they are now, should something have changed while the password was verified. `None` where the name is
+    /// not theirs any more, or the password.
+    ///
+    /// # Errors
+    /// [`Unavailable`]
+    pub async fn person_again(&self, verified: &User) -> Result<Option<Versioned<User>>, Unavailable> {
+        let Some(now) = self.person().await? else { return Ok(None) };
+        Ok(self.called.store.has_same_password(&now.record, verified)?.then_some(now))
+    }
+
     /// Commits all counts, or says how long to wait.
     ///
     /// What may answer is asked first, and before it is this attempt's turn: a refused attempt costs two reads, keeps
@@ -205,6 +217,11 @@ impl<'a> Counters<'a> {
                 Err(wait) => return Ok(Err(wait)),
             };
             let user = self.person().await?;
+            // Whether it may be tried or not: the time does not say. What does not open is our fault, and not counted.
+            let hash = match &user {
+                Some(user) => self.called.store.password_hash(&user.record)?,
+                None => None,
+            };
             let id = self.second(user.as_ref().map(|user| &user.record))?;
             let past = self.called.store.login_attempts(&id).await?;
             let next =
@@ -220,7 +237,7 @@ impl<'a> Counters<'a> {
                 (None, Attempt::Wait(_)) => {}
             }
             match self.called.store.commit(writes).await {
-                Ok(()) => return Ok(Ok(Counted { user, second: is_open.then_some(id) })),
+                Ok(()) => return Ok(Ok(Counted { user, hash, second: is_open.then_some(id) })),
                 // Another server on the same store counted meanwhile, or the person was tried by another name.
                 Err(CommitError::Conflict) => {}
                 Err(error) => return Err(error.into()),
@@ -284,9 +301,4 @@ fn id(key: &[u8; 32], what: &[&str]) -> Result<AttemptsId, Failure> {
 fn give_back(attempts: Versioned<LoginAttempts>) -> Write {
     let next = lockout::give_back(&attempts.record);
     Write::ReserveAttempt(Some(attempts), next)
-}
-
-/// Whether it is still the same person with the same password.
-pub fn is_same(now: &User, verified: &User) -> bool {
-    now.id == verified.id && now.password_hash == verified.password_hash
 }

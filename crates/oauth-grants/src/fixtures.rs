@@ -2,7 +2,7 @@
 
 use records::{
     ApiIdentifier, ApiScope, ApplicationType, Client, ClientGrant, ClientGrantId, ClientId, ClientPolicy,
-    ClientSecret, ConnectionName, Email, GrantType, Lifetime, Origin, Profile, ResourceServer,
+    ClientSecret, ConnectionName, Email, GrantType, Lifetime, Origin, PasswordHash, Profile, ResourceServer,
     ResourceServerId, RotationType, ScopeSet, SecretText, SigningAlgorithm, SubjectType,
     ThirdPartySecurityMode, TokenDialect, TokenEndpointAuthMethod, UnixTime, User, UserId, UserPolicy,
     Username,
@@ -76,7 +76,7 @@ pub(crate) fn user() -> User {
         email: Some(Email::parse("ada@example.com").unwrap()),
         email_verified: true,
         username: Some(Username::parse("ada").unwrap()),
-        password_hash: Some(SecretText::new("$argon2id$".into())),
+        password_hash: Some(PasswordHash::New(SecretText::new("$argon2id$".into()))),
         profile: Profile {
             name: text("Ada Lovelace"),
             given_name: text("Ada"),

@@ -14,6 +14,7 @@ mod ids;
 mod login_attempts;
 mod logout_delivery;
 mod origin;
+mod password_hash;
 mod refresh_family;
 mod resource_server;
 mod scope;
@@ -45,6 +46,7 @@ pub use ids::{
 pub use login_attempts::LoginAttempts;
 pub use logout_delivery::LogoutDelivery;
 pub use origin::{Origin, Scheme};
+pub use password_hash::{PasswordHash, SealedHash};
 pub use refresh_family::{PreviousToken, RefreshFamily};
 pub use resource_server::{
     ApiIdentifier, ApiScope, ClientPolicy, ResourceServer, SigningAlgorithm, TokenDialect, UserPolicy,

@@ -1,6 +1,6 @@
 //! People, as far as a tenant knows them (OpenID Connect Core 1.0 §5.1; Auth0's user profile).
 
-use crate::{ConnectionName, Invalid, Lifetime, SecretText, UnixTime, UserId};
+use crate::{ConnectionName, Invalid, Lifetime, PasswordHash, UnixTime, UserId};
 
 /// An e-mail address in lower case, as people log in with it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -120,8 +120,8 @@ pub struct User {
     pub email_verified: bool,
     /// Unique in the connection, together with e-mail addresses.
     pub username: Option<Username>,
-    /// The password's hash as a PHC string (argon2id). Sealed at rest. `None`: the person cannot log in by password.
-    pub password_hash: Option<SecretText>,
+    /// The password's hash. Sealed at rest, and until somebody logs in. `None`: the person cannot log in by password.
+    pub password_hash: Option<PasswordHash>,
     /// What applications may be told.
     pub profile: Profile,
     /// When the password was last changed by somebody who took it away from whoever had it: logins before that give

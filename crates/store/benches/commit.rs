@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use criterion::{Criterion, criterion_group, criterion_main};
 use records::{
     ApplicationType, Audience, AuthenticationMethod, Client, ClientId, ClientSecret, Connection,
-    ConnectionName, Email, EnabledClients, GrantType, Lifetime, Origin, PreviousToken, Profile,
+    ConnectionName, Email, EnabledClients, GrantType, Lifetime, Origin, PasswordHash, PreviousToken, Profile,
     RefreshFamily, RefreshFamilyId, ResourceServerId, RotationType, ScopeSet, SecretDigest, SecretText,
     SessionId, TenantId, ThirdPartySecurityMode, TokenEndpointAuthMethod, UnixTime, User, UserId, Version,
     Write,
@@ -64,7 +64,10 @@ fn user(connection: &ConnectionName) -> User {
         email: Some(Email::parse("ada@example.com").unwrap()),
         email_verified: true,
         username: Some(records::Username::parse("ada").unwrap()),
-        password_hash: Some(SecretText::new(format!("$argon2id$v=19$m=19456,t=2,p=1${}", "x".repeat(66)))),
+        password_hash: Some(PasswordHash::New(SecretText::new(format!(
+            "$argon2id$v=19$m=19456,t=2,p=1${}",
+            "x".repeat(66)
+        )))),
         profile: Profile { name: Some("Ada Lovelace".to_owned()), ..Profile::default() },
         credentials_changed_at: UnixTime(0),
         is_blocked: false,

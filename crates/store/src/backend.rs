@@ -123,6 +123,8 @@ pub enum Refused {
     EntryTooLong(Kind),
     /// The record's secret could not be sealed.
     Sealing(Kind),
+    /// The record has a secret that was sealed for another row, where alone it opens.
+    SealedElsewhere(Kind),
 }
 
 impl fmt::Display for Refused {
@@ -139,6 +141,7 @@ impl fmt::Display for Refused {
                 (kind, "has too long an index entry for its key: the two share one limit")
             }
             Self::Sealing(kind) => (kind, "could not be sealed"),
+            Self::SealedElsewhere(kind) => (kind, "has a secret that was sealed for another row"),
         };
         write!(f, "{} {why}", kind.name())
     }

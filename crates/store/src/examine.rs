@@ -218,7 +218,7 @@ fn inspect(sealer: &Sealer, space: &Space, kind: Kind, row: Row) -> Result<Inspe
 }
 
 fn one<T: Linked>(sealer: &Sealer, space: &Space, row: Row) -> Result<Inspected, String> {
-    let record: T = match stored::read(sealer, space, row) {
+    let record: T = match stored::read_opened(sealer, space, row) {
         Ok(versioned) => versioned.record,
         Err(Unavailable::Unreadable { why, .. } | Unavailable::Backend(why)) => return Err(why),
     };

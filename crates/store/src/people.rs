@@ -5,8 +5,8 @@ use std::sync::Arc;
 use records::{
     AdministrativeConsent, AttemptsId, Audience, AuthorizationCode, AuthorizationCodeId, ClientId,
     Connection, ConnectionName, ConsentRecord, ConsentRecordId, HandleId, LoginAttempts, LoginName,
-    LogoutDelivery, RefreshFamily, RefreshFamilyId, ResourceServerId, Session, SessionId, User, UserGrant,
-    UserGrantId, UserId, Versioned,
+    LogoutDelivery, RefreshFamily, RefreshFamilyId, ResourceServerId, SecretText, Session, SessionId, User,
+    UserGrant, UserGrantId, UserId, Versioned,
 };
 
 use crate::stored::{
@@ -93,6 +93,27 @@ impl<B: Backend> Store<B> {
     /// Where the storage failed or the row cannot be read.
     pub async fn user(&self, id: &UserId) -> Found<User> {
         self.read(Key::of(&[id.as_str()])).await
+    }
+
+    /// The hash of a person's password, opened; `None` where they have none. A person is read with the hash sealed: it is
+    /// wanted by who verifies a password alone, and what is wrong with it is noticed here, and by [`crate::Stores::examine`].
+    ///
+    /// # Errors
+    ///
+    /// [`Unavailable::Unreadable`] with the person's row, where the hash does not open: it was changed, it is another
+    /// person's or another tenant's, or its key is not at hand.
+    pub fn password_hash(&self, user: &User) -> Result<Option<SecretText>, Unavailable> {
+        stored::password_hash(self.stores.sealer(), &self.space, user)
+    }
+
+    /// Whether two states are of one person with one password, or one without any: whether the password that was verified
+    /// in the one is still the person's in the other. A hash that was only sealed again meanwhile is the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::password_hash`], where the hashes have to be opened to say.
+    pub fn has_same_password(&self, one: &User, other: &User) -> Result<bool, Unavailable> {
+        stored::has_same_password(self.stores.sealer(), &self.space, one, other)
     }
 
     /// A person by what they log in with.

@@ -390,7 +390,7 @@ fn without_sealed(sealer: &Sealer, space: &Space, kind: Kind, row: Row) -> Resul
 /// The row as it is, sealed under the current key.
 fn renewed(sealer: &Sealer, space: &Space, kind: Kind, row: Row) -> Result<Operation, Unavailable> {
     fn of<T: Stored>(sealer: &Sealer, space: &Space, row: Row) -> Result<Operation, Unavailable> {
-        let (key, read) = (row.key.clone(), stored::read::<T>(sealer, space, row)?);
+        let (key, read) = (row.key.clone(), stored::read_opened::<T>(sealer, space, row)?);
         let becomes = stored::put(sealer, space, &key, &read.record)
             .map_err(|refused| Unavailable::Backend(refused.to_string()))?;
         let expect = Expect::Version(read.version);

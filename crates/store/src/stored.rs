@@ -30,7 +30,7 @@ pub(crate) use session::BY_USER;
 pub(crate) use unique::{
     GrantOwner, IdentifierOwner, OriginOwner, grant_unique_key, identifier_key, origin_key,
 };
-pub(crate) use user::{BY_CONNECTION, LoginOwner, login_key};
+pub(crate) use user::{BY_CONNECTION, LoginOwner, has_same_password, login_key, password_hash};
 
 use std::fmt;
 
@@ -40,6 +40,7 @@ use records::{Invalid, SecretText, UnixTime, Versioned};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use self::text::Text;
 use crate::seal::{Place, SealError, Sealer};
 use crate::{Becomes, IndexEntry, Key, Kind, Refused, Row, Space, Unavailable};
 
@@ -72,6 +73,11 @@ pub(crate) trait Stored: Sized {
 
     /// The form as a record.
     fn from_form(form: Self::Form<'_>, seals: &Seals<'_>) -> Result<Self, Unreadable>;
+
+    /// Opens what [`Stored::from_form`] left sealed because few need it, and says what is wrong where it does not open.
+    fn open_sealed(&self, _: &Seals<'_>) -> Result<(), Unreadable> {
+        Ok(())
+    }
 }
 
 /// Why a body is not a record, as the end of a sentence that starts with the row. Never quotes the body.
@@ -81,6 +87,11 @@ pub(crate) struct Unreadable(String);
 impl Unreadable {
     pub(crate) fn because(why: impl fmt::Display) -> Self {
         Self(why.to_string())
+    }
+
+    /// Names the row.
+    fn of<T: Stored>(self, key: Key) -> Unavailable {
+        Unavailable::Unreadable { kind: T::KIND, key, why: self.0 }
     }
 
     /// A member whose value is none of those that are known.
@@ -111,6 +122,19 @@ impl Seals<'_> {
             return Err(SealError::Failed);
         }
         self.sealer.seal(&self.place(field), secret)
+    }
+
+    /// A text that was sealed for this very place, to be written again: as it is, so that it stays the same as long as
+    /// the secret does; sealed again where its key is not the current one. What does not open stays as well: whoever
+    /// changes the rest of a row makes it neither better nor worse.
+    fn sealed_again<'f>(&self, field: &'static str, text: &'f str) -> Result<Text<'f>, SealError> {
+        if !self.sealer.is_outdated(text) {
+            return Ok(text.into());
+        }
+        match self.open(field, text) {
+            Ok(secret) => Ok(self.seal(field, &secret)?.into()),
+            Err(_) => Ok(text.into()),
+        }
     }
 
     pub(crate) fn open(&self, field: &'static str, text: &str) -> Result<Zeroizing<Vec<u8>>, Unreadable> {
@@ -147,7 +171,10 @@ pub(crate) fn put<T: Stored>(
     record: &T,
 ) -> Result<Becomes, Refused> {
     let unwritten = || Refused::Sealing(T::KIND);
-    let form = record.to_form(&Seals { sealer, space, kind: T::KIND, key }).map_err(|_| unwritten())?;
+    let form = record.to_form(&Seals { sealer, space, kind: T::KIND, key }).map_err(|error| match error {
+        SealError::NotAuthentic => Refused::SealedElsewhere(T::KIND),
+        _ => unwritten(),
+    })?;
     let mut body = Vec::with_capacity(ROOM);
     serde_json::to_writer(&mut body, &form).map_err(|_| unwritten())?;
     let body = String::from_utf8(body).map_err(|_| unwritten())?;
@@ -159,7 +186,21 @@ pub(crate) fn read<T: Stored>(sealer: &Sealer, space: &Space, row: Row) -> Resul
     let Row { key, version, body } = row;
     match parse(sealer, space, &key, &body) {
         Ok(record) => Ok(Versioned { record, version }),
-        Err(Unreadable(why)) => Err(Unavailable::Unreadable { kind: T::KIND, key, why }),
+        Err(unreadable) => Err(unreadable.of::<T>(key)),
+    }
+}
+
+/// The row as a record, of which everything opens that is sealed: for whoever looks for damage, or seals again.
+pub(crate) fn read_opened<T: Stored>(
+    sealer: &Sealer,
+    space: &Space,
+    row: Row,
+) -> Result<Versioned<T>, Unavailable> {
+    let read: Versioned<T> = read(sealer, space, row)?;
+    let key = read.record.key();
+    match read.record.open_sealed(&Seals { sealer, space, kind: T::KIND, key: &key }) {
+        Ok(()) => Ok(read),
+        Err(unreadable) => Err(unreadable.of::<T>(key)),
     }
 }
 

@@ -5,8 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use records::{
-    Connection, ConnectionName, Email, EnabledClients, KeyId, KeyState, Profile, SecretBytes, SecretText,
-    SigningAlgorithm, SigningKey, Tenant, TenantId, TenantSettings, UnixTime, User, UserId, Write,
+    Connection, ConnectionName, Email, EnabledClients, KeyId, KeyState, PasswordHash, Profile, SecretBytes,
+    SecretText, SigningAlgorithm, SigningKey, Tenant, TenantId, TenantSettings, UnixTime, User, UserId,
+    Write,
 };
 use store::{
     Backend, Kind, MemoryBackend, OpenError, ResealError, Sealer, SealingKeys, Space, Store, Stores,
@@ -42,6 +43,10 @@ fn user_id(number: u64) -> UserId {
     UserId::parse(&format!("auth0|{number:08}")).unwrap()
 }
 
+fn hash_of(number: u64) -> String {
+    format!("$argon2id$ of {number}")
+}
+
 fn user(number: u64) -> User {
     User {
         id: user_id(number),
@@ -49,7 +54,7 @@ fn user(number: u64) -> User {
         email: Some(Email::parse(&format!("person{number}@example.com")).unwrap()),
         email_verified: true,
         username: None,
-        password_hash: Some(SecretText::new(format!("$argon2id$ of {number}"))),
+        password_hash: Some(PasswordHash::New(SecretText::new(hash_of(number)))),
         profile: Profile::default(),
         credentials_changed_at: UnixTime(1),
         is_blocked: false,
@@ -128,7 +133,9 @@ async fn everything_is_sealed_again_and_only_then_the_old_key_is_not_needed() {
         let store = stores.tenant(&tenant(name));
         assert_eq!(store.signing_keys().await.unwrap()[0].record.private_key.expose(), b"a private key");
         for number in 0..25 {
-            assert_eq!(store.user(&user_id(number)).await.unwrap().unwrap().record, user(number));
+            let held = store.user(&user_id(number)).await.unwrap().unwrap().record;
+            assert_eq!(store.password_hash(&held).unwrap().unwrap().expose(), hash_of(number));
+            assert_eq!(User { password_hash: user(number).password_hash, ..held }, user(number));
         }
     }
     assert!(open(&backend, old()).await.is_err());
@@ -243,8 +250,13 @@ async fn a_row_that_cannot_be_read_is_named_and_keeps_the_old_key_needed() {
     assert!(stores.forget_sealing_key("k0").await.unwrap());
     assert!(!stores.forget_sealing_key("k0").await.unwrap());
     let stores = open(&backend, both()).await.unwrap();
-    assert!(stores.tenant(&tenant("acme")).user(&user_id(1)).await.is_err());
-    assert!(stores.tenant(&tenant("acme")).user(&user_id(0)).await.is_ok());
+    let hash = async |number| {
+        let store = stores.tenant(&tenant("acme"));
+        let held = store.user(&user_id(number)).await.unwrap().unwrap().record;
+        store.password_hash(&held)
+    };
+    assert!(hash(1).await.unwrap_err().to_string().contains("\"k0\", which is not at hand"));
+    assert!(hash(0).await.is_ok());
 }
 
 #[tokio::test]
@@ -257,10 +269,13 @@ async fn what_a_lost_key_sealed_can_be_given_up_so_that_it_can_be_replaced() {
     assert!(rename(&stores.tenant(&tenant("acme")), 3, "Under the new key").await);
     assert!(stores.discard_sealed_under("k1", 3).await.is_err(), "it is at hand");
 
-    // The old key is lost. Nobody under it can be read, nor changed, nor removed; and nothing is sealed again.
+    // The old key is lost. Nobody under it can log in, nothing signs, and nothing is sealed again.
     let stores = Stores::open_without_some_keys(backend.clone(), Sealer::new(new())).await.unwrap();
     let acme = stores.tenant(&tenant("acme"));
-    assert!(acme.user(&user_id(1)).await.is_err() && acme.signing_keys().await.is_err());
+    let held = acme.user(&user_id(1)).await.unwrap().unwrap();
+    assert!(acme.password_hash(&held.record).is_err() && acme.signing_keys().await.is_err());
+    assert!(rename(&acme, 1, "Changed without its key").await, "and stays as it is sealed");
+    assert_eq!(stores.rows_by_sealing_key(3).await.unwrap()["k1"], 6 + 1 + 7 + 1);
     assert!(matches!(stores.reseal(3, |_| ()).await, Err(ResealError::Unreadable(_, 2..))));
     assert_eq!(stores.discard_sealed_under("k1", 3).await.unwrap(), 6 + 1 + 7 + 1);
     assert_eq!(stores.discard_sealed_under("k1", 3).await.unwrap(), 0);

@@ -10,8 +10,8 @@ use base64::engine::general_purpose::STANDARD_NO_PAD;
 use http::header;
 use records::{
     AdministrativeConsent, ApplicationType, Connection, ConnectionName, ConsentFor, ConsentRule, Email,
-    EnabledClients, GrantType, LoginName, Profile, ScopeSet, SecretText, TenantId, ThirdPartySecurityMode,
-    UnixTime, User, UserId, Username, Versioned, Write,
+    EnabledClients, GrantType, LoginName, PasswordHash, Profile, ScopeSet, SecretText, TenantId,
+    ThirdPartySecurityMode, UnixTime, User, UserId, Username, Versioned, Write,
 };
 
 use crate::world::secret_of;
@@ -150,7 +150,7 @@ impl World {
             email: Some(Email::parse(&format!("{name}@example.com")).unwrap()),
             email_verified: true,
             username: Some(Username::parse(name).unwrap()),
-            password_hash: Some(hash(password, name)),
+            password_hash: Some(PasswordHash::New(hash(password, name))),
             profile: Profile {
                 name: Some(format!("{name} of {tenant}")),
                 nickname: Some(name.to_owned()),

@@ -2,8 +2,8 @@
 
 use authd::administration::clients::NewClient;
 use http::header;
-use records::{ApplicationType, EnabledClients};
-use testkit::{Reply, World, on_each, password_of};
+use records::{ApplicationType, EnabledClients, PasswordHash, SealedHash, TenantId};
+use testkit::{Reply, World, on_each, password_of, user_id};
 
 const API: &str = "https://api.example/";
 const REALM: &str = "http://auth0.com/oauth/grant-type/password-realm";
@@ -187,6 +187,53 @@ async fn of_two_tenants_each_knows_its_own_passwords() {
         is_refused(&ask(&world, &[("password", &theirs)]).await, 403, "invalid_grant");
         world.settings("first", |settings| settings.default_directory = None).await;
         assert_ne!(ask(&world, &[]).await.status, 200, "no default directory");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn who_has_a_hash_that_does_not_open_cannot_log_in_and_is_served_as_ever() {
+    on_each(async |world| {
+        world.change_api("first", API, |api| api.allow_offline_access = true).await;
+        let new = NewClient::of_type(ApplicationType::RegularWeb, "An application on a phone");
+        world.application("first", "mobile", new, "password refresh_token").await;
+        let mobile = [("client_id", "mobile"), ("scope", "openid offline_access")];
+        let tokens = ask(&world, &mobile).await.json();
+        let refresh = async |token: &str| {
+            let form = [
+                ("grant_type", "refresh_token"),
+                ("client_id", "mobile"),
+                ("client_secret", &World::secret("first")),
+                ("refresh_token", token),
+            ];
+            world.post("first", "/oauth/token").form(&form).send().await
+        };
+        // What a key sealed that is lost.
+        let lost =
+            || SealedHash::new(TenantId::parse("first").unwrap(), user_id("ada"), "s1.lost.AAAA".into());
+        let mut before = None;
+        world
+            .change("first", "ada", |user| {
+                before = user.password_hash.replace(PasswordHash::Sealed(lost()));
+            })
+            .await;
+        for _ in 0..11 {
+            is_refused(&ask(&world, &mobile).await, 503, "temporarily_unavailable");
+        }
+        let refreshed = refresh(tokens["refresh_token"].as_str().unwrap()).await;
+        let about = world.user_info("first", &refreshed.access_token()).await;
+        assert_eq!(about.json()["sub"], "auth0|ada");
+        // She can be kept out all the same, and what is wrong with us is not counted against her.
+        world.change("first", "ada", |user| user.is_blocked = true).await;
+        let successor = refreshed.json()["refresh_token"].as_str().unwrap().to_owned();
+        is_refused(&refresh(&successor).await, 403, "unauthorized");
+        world
+            .change("first", "ada", |user| {
+                user.is_blocked = false;
+                user.password_hash = before;
+            })
+            .await;
+        ask(&world, &mobile).await.access_token();
     })
     .await;
 }

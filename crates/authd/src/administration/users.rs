@@ -3,7 +3,8 @@
 use oauth_grants::Moment;
 use oauth_grants::generate::hexadecimal;
 use records::{
-    ConnectionName, Email, LoginName, Profile, SecretText, User, UserId, Username, Versioned, Write,
+    ConnectionName, Email, LoginName, PasswordHash, Profile, SecretText, User, UserId, Username, Versioned,
+    Write,
 };
 use store::UserGrantsOf;
 
@@ -86,7 +87,7 @@ pub async fn create(
     // What can be refused cheaply was; the hash is made once, whatever conflicts there are.
     check_names(store, &user, None).await?;
     if let Some(password) = new.password.take() {
-        user.password_hash = Some(hash(passwords, password, moments).await?);
+        user.password_hash = Some(PasswordHash::New(hash(passwords, password, moments).await?));
     }
     settle(store, async || {
         let connection = connections::find(store, &user.connection).await?;
@@ -139,7 +140,7 @@ pub async fn set_password(
         let present = by_id(store, id).await?;
         let changed = present.record.credentials_changed(moments.draw().now);
         let next = User {
-            password_hash: Some(hash.clone()),
+            password_hash: Some(PasswordHash::New(hash.clone())),
             // What came of logins before it gives nothing from now on, whatever is left to be removed.
             credentials_changed_at: changed,
             ..present.record.clone()

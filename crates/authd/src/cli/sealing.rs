@@ -246,8 +246,9 @@ async fn forget(forget: &Forget) -> Result<(), Failed> {
         ));
     } else if was_noted {
         output::print(&format!(
-            "{name} is given up; {count} rows that it sealed stay, and can be neither read nor changed. Once the key is lost for \
-             good, `authd sealing forget {name} --discard` makes room for new passwords and keys"
+            "{name} is given up; {count} rows that it sealed stay, and can be neither read nor changed: people among \
+             them can, but do not log in. Once the key is lost for good, `authd sealing forget {name} --discard` makes \
+             room for new passwords and keys"
         ));
     } else {
         return Err(Failed::Failed(format!("{name} is not needed: nothing was changed")));

@@ -22,7 +22,7 @@ use crate::http::peer::Peer;
 use crate::http::response::{Answer, see_other, with_header};
 use crate::http::{cookies, csrf};
 use crate::keys::TenantKeys;
-use crate::logins::{Counters, Source, Verdict, is_same};
+use crate::logins::{Counters, Source, Verdict};
 use crate::pages::{self, LoginProblem};
 
 /// Shows the login page, or takes what was typed into it.
@@ -136,9 +136,7 @@ impl Attempt<'_> {
             Verdict::Busy => return refuse(trace, "busy", LoginProblem::Busy),
         };
         for _ in 0..ATTEMPTS {
-            // The person as they are now, should something have changed while the password was verified.
-            let now = counters.person().await?;
-            let Some(user) = now.filter(|user| is_same(&user.record, &verified.record)) else {
+            let Some(user) = counters.person_again(&verified.record).await? else {
                 return refuse(trace, "wrong_credentials", LoginProblem::WrongCredentials);
             };
             if user.record.is_blocked {

@@ -1,12 +1,15 @@
-//! The stored form of a person, and of the names they log in with. The password's hash is sealed.
+//! The stored form of a person, and of the names they log in with. The password's hash is sealed, and read so.
 
-use records::{ConnectionName, Email, LoginName, Profile, SecretText, UnixTime, User, UserId, Username};
+use records::{
+    ConnectionName, Email, LoginName, PasswordHash, Profile, SealedHash, SecretText, UnixTime, User, UserId,
+    Username,
+};
 use serde::{Deserialize, Serialize};
 
 use super::text::Text;
 use super::{Seals, Stored, Unreadable};
-use crate::seal::SealError;
-use crate::{IndexEntry, Key, Kind};
+use crate::seal::{SealError, Sealer};
+use crate::{IndexEntry, Key, Kind, Space, Unavailable};
 
 /// The index by connection.
 pub(crate) const BY_CONNECTION: &str = "connection";
@@ -81,7 +84,15 @@ impl Stored for User {
     }
 
     fn to_form<'f>(&'f self, seals: &Seals<'_>) -> Result<Form<'f>, SealError> {
-        let seal = |hash: &SecretText| seals.seal(HASH, hash.expose().as_bytes()).map(Text::from);
+        let sealed = |hash: &'f PasswordHash| match hash {
+            PasswordHash::New(hash) => seals.seal(HASH, hash.expose().as_bytes()).map(Text::from),
+            PasswordHash::Sealed(hash) => match seals.space {
+                Space::Tenant(tenant) if hash.is_of(tenant, &self.id) => {
+                    seals.sealed_again(HASH, hash.text())
+                }
+                Space::Tenant(_) | Space::Directory => Err(SealError::NotAuthentic),
+            },
+        };
         Ok(Form {
             v: Self::FORM,
             id: self.id.as_str().into(),
@@ -89,7 +100,7 @@ impl Stored for User {
             email: self.email.as_ref().map(|email| email.as_str().into()),
             email_verified: self.email_verified,
             username: self.username.as_ref().map(|username| username.as_str().into()),
-            password_hash: self.password_hash.as_ref().map(seal).transpose()?,
+            password_hash: self.password_hash.as_ref().map(sealed).transpose()?,
             profile: profile_form(&self.profile),
             credentials_changed_at: self.credentials_changed_at.0,
             is_blocked: self.is_blocked,
@@ -99,20 +110,63 @@ impl Stored for User {
     }
 
     fn from_form(form: Form<'_>, seals: &Seals<'_>) -> Result<Self, Unreadable> {
+        let id = UserId::parse(&form.id)?;
+        let sealed = |text: Text<'_>| match seals.space {
+            Space::Tenant(tenant) => Ok(SealedHash::new(tenant.clone(), id.clone(), text.into_owned())),
+            Space::Directory => Err(Unreadable::because("stands in a space that is no tenant's")),
+        };
         Ok(Self {
-            id: UserId::parse(&form.id)?,
             connection: ConnectionName::parse(&form.connection)?,
             email: form.email.as_deref().map(Email::parse).transpose()?,
             email_verified: form.email_verified,
             username: form.username.as_deref().map(Username::parse).transpose()?,
-            password_hash: form.password_hash.map(|text| seals.open_text(HASH, &text)).transpose()?,
+            password_hash: form.password_hash.map(sealed).transpose()?.map(PasswordHash::Sealed),
             profile: profile_record(form.profile),
             credentials_changed_at: UnixTime(form.credentials_changed_at),
             is_blocked: form.is_blocked,
             created_at: UnixTime(form.created_at),
             updated_at: UnixTime(form.updated_at),
+            id,
         })
     }
+
+    fn open_sealed(&self, seals: &Seals<'_>) -> Result<(), Unreadable> {
+        opened(self, seals).map(drop)
+    }
+}
+
+fn opened(user: &User, seals: &Seals<'_>) -> Result<Option<SecretText>, Unreadable> {
+    match &user.password_hash {
+        None => Ok(None),
+        Some(PasswordHash::New(hash)) => Ok(Some(hash.clone())),
+        Some(PasswordHash::Sealed(hash)) => seals.open_text(HASH, hash.text()).map(Some),
+    }
+}
+
+/// The hash of a person's password, opened in the person's own row of this space: another's does not.
+pub(crate) fn password_hash(
+    sealer: &Sealer,
+    space: &Space,
+    user: &User,
+) -> Result<Option<SecretText>, Unavailable> {
+    let key = user.key();
+    let opened = opened(user, &Seals { sealer, space, kind: User::KIND, key: &key });
+    opened.map_err(|unreadable| unreadable.of::<User>(key))
+}
+
+/// Whether two states of a person have one password hash. They are opened only where they do not say so themselves: a
+/// hash is sealed again when a key is replaced.
+pub(crate) fn has_same_password(
+    sealer: &Sealer,
+    space: &Space,
+    one: &User,
+    other: &User,
+) -> Result<bool, Unavailable> {
+    if one.id != other.id || one.password_hash.is_some() != other.password_hash.is_some() {
+        return Ok(false);
+    }
+    Ok(one.password_hash == other.password_hash
+        || password_hash(sealer, space, one)? == password_hash(sealer, space, other)?)
 }
 
 fn profile_form(profile: &Profile) -> ProfileForm<'_> {

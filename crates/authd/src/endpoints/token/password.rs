@@ -11,7 +11,7 @@ use crate::administration::ATTEMPTS;
 use crate::app::Trace;
 use crate::failure::Failure;
 use crate::http::peer::Peer;
-use crate::logins::{Counters, Source, Verdict, is_same};
+use crate::logins::{Counters, Source, Verdict};
 
 pub(super) async fn respond(
     asked: Asked<'_>,
@@ -83,14 +83,13 @@ pub(super) async fn respond(
                 }
             }
         };
-        // The person as they are now, should something have changed while the password was verified.
-        let user = counters.person().await?;
-        let same = user.as_ref().filter(|user| is_same(&user.record, &verified.record));
-        let Some(user) = same else { return Ok(Err(TokenError::WrongPassword)) };
+        let Some(user) = counters.person_again(&verified.record).await? else {
+            return Ok(Err(TokenError::WrongPassword));
+        };
         let oldest = super::oldest_family(called, &user.record.id, &client.client().id).await?;
         let _turn = counters.turn().await;
         let attempt = Attempt {
-            user: Some(user),
+            user: Some(&user),
             password_matches: true,
             // What a success writes about the counts is known here alone.
             account_attempts: None,

@@ -4,7 +4,8 @@ use records::{
     AdministrativeConsent, AttemptsId, Audience, AuthenticationMethod, AuthorizationCode,
     AuthorizationCodeId, CodeState, Connection, ConnectionName, ConsentAnswer, ConsentFor, ConsentRecord,
     ConsentRecordId, ConsentRule, ConsumedHandle, Email, EnabledClients, HandleId, LoginAttempts,
-    LogoutDelivery, Profile, Session, SessionId, ShownScope, User, UserGrant, UserGrantId, UserId, Username,
+    LogoutDelivery, PasswordHash, Profile, Session, SessionId, ShownScope, User, UserGrant, UserGrantId,
+    UserId, Username,
 };
 
 use records::{PreviousToken, RefreshFamily, RefreshFamilyId};
@@ -38,7 +39,7 @@ pub(super) fn user() -> User {
         email: Some(Email::parse("ada@example.com").unwrap()),
         email_verified: true,
         username: Some(Username::parse("ada").unwrap()),
-        password_hash: Some(SecretText::new("$argon2id$hush".to_owned())),
+        password_hash: Some(PasswordHash::New(SecretText::new("$argon2id$hush".to_owned()))),
         profile: Profile {
             name: Some("Ada".to_owned()),
             address: Some("12 St James's Square\nLondon".to_owned()),
@@ -81,8 +82,12 @@ fn a_person_comes_back_unchanged_and_the_hash_is_sealed() {
     for email in [user().email, None] {
         for hash in [user().password_hash, None] {
             let record = User { email: email.clone(), password_hash: hash, ..user() };
-            comes_back(&record).unwrap();
             let (row, index, drop_at) = stored(&record);
+            let again = read::<User>(&sealer(), &acme(), row.clone()).unwrap().record;
+            assert!(has_same_password(&sealer(), &acme(), &again, &record).unwrap());
+            comes_back(&again).unwrap();
+            let without = |user: &User| User { password_hash: None, ..user.clone() };
+            assert_eq!(without(&again), without(&record));
             assert!(!row.body.contains("hush"), "{}", row.body);
             assert_eq!(drop_at, None);
             assert_eq!(index, [IndexEntry::of(BY_CONNECTION, &[record.connection.as_str()])]);

@@ -133,8 +133,10 @@ fn a_person_is_spelled_as_ever() {
         address: text(),
     };
     let email = Some(Email::parse("\"\u{e9}\\\"@example.com").unwrap());
+    // With a hash as it is read.
+    let (row, ..) = stored(&User { profile, email, ..user() });
     spelled(
-        &User { profile, email, ..user() },
+        &read::<User>(&sealer(), &acme(), row).unwrap().record,
         r#"{"v":1,"id":"auth0|0123456789abcdef01234567","connection":"Username-Password-Authentication",
         "email":"\"é\\\"@example.com","email_verified":true,"username":"ada","password_hash":"SEALED",
         "profile":{"name":"\"a\\b\"/\u0001\né😀","given_name":"\"a\\b\"/\u0001\né😀",
