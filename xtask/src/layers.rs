@@ -87,6 +87,7 @@ const ROOMS: &[Room] = &[
             "hyper",
             "hyper-util",
             "jiff",
+            "mimalloc",
             "rcgen",
             "rlimit",
             "rustls",

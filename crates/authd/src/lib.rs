@@ -25,3 +25,10 @@ pub mod passwords;
 pub mod running;
 pub mod sealing;
 pub mod settings;
+
+/// What the program allocates with; a library leaves that to the program it is in. With the system's own on Linux a rotation
+/// of a refresh token took a fifth more processor time (docs/benchmarks.md).
+pub use mimalloc::MiMalloc as Allocator;
+
+/// For the program's `#[global_allocator]`.
+pub const ALLOCATOR: Allocator = Allocator;

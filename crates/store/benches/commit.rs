@@ -124,9 +124,14 @@ fn forms(criterion: &mut Criterion, store: &Store<MemoryBackend>) {
     });
     criterion.bench_function("refresh family, read and replaced", |bencher| {
         bencher.iter(|| {
-            let mut family = now(store.refresh_family(&id)).unwrap().unwrap();
-            family.record.generation += 1;
-            now(store.commit(vec![Write::ReplaceRefreshFamily(family)])).unwrap();
+            let old = now(store.refresh_family(&id)).unwrap().unwrap();
+            let mut new = old.record.clone();
+            new.generation += 1;
+            now(store.commit(vec![Write::ReplaceRefreshFamily(records::Versioned {
+                record: new,
+                version: old.version,
+            })]))
+            .unwrap();
         });
     });
 }

@@ -8,7 +8,8 @@
 //! - *bare*: hyper, which reads the body whole; one read of the row by key; one conditional commit, through the same store
 //!   and its grouping, of a row with the body, index and end that authd's has; an answer of the same length. No OAuth,
 //!   no digests, no JSON read or written.
-//! - *bare and signing*: the same, with one ES256 signature of claims of the length of authd's.
+//! - *floor*: what any server must do that rotates durably and signs: parse the form, check the digests of secret and token,
+//!   read one row and make its next state, sign with ES256, make authd's commit, answer in JSON ([`floor`]).
 //!
 //! An answer is sent when the commit is on the disk. With `taskset` at hand the servers have the first processor and the
 //! client the second. `ROTATION_SECONDS` (4), `ROTATION_ROUNDS` (3) and `ROTATION_CONNECTIONS` (1,16,128,512) change the cells;
@@ -21,6 +22,7 @@
 )]
 
 mod client;
+mod floor;
 mod servers;
 
 use std::io::{BufRead, BufReader};
@@ -30,7 +32,10 @@ use std::time::Duration;
 use client::Cell;
 use serde_json::Value;
 
-const MODES: [&str; 3] = ["authd", "bare", "bare and signing"];
+const MODES: [&str; 3] = ["authd", "floor", "bare"];
+
+#[global_allocator]
+static ALLOCATOR: authd::Allocator = authd::ALLOCATOR;
 
 struct Server {
     child: Child,
@@ -113,7 +118,7 @@ fn main() {
     let mut servers = MODES.map(|mode| start(mode, most, is_pinned));
     println!("{processors} processors; servers and client {}", if is_pinned { "apart" } else { "together" });
     println!(
-        "| connections | {} | of bare | of bare and signing |",
+        "| connections | {} | of floor | of bare |",
         MODES.map(|mode| format!("{mode}, /s (us of processor)")).join(" | ")
     );
     println!("|---|---|---|---|---|---|");

@@ -1,4 +1,4 @@
-//! authd, and the bare servers that it is compared with (ADR 4).
+//! authd, and the bare server beside it (ADR 4).
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -18,7 +18,6 @@ use http::{Response, header};
 use http_body_util::{BodyExt, Full};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use jwt_core::{Algorithm, Signer, SigningKey, TokenType};
 use records::{ApplicationType, KeyState, Scheme, SigningAlgorithm, TenantId, UnixTime};
 use serde_json::{Value, json};
 use store::{Backend, Becomes, Expect, IndexEntry, Key, Kind, Operation, Space, Stores};
@@ -26,22 +25,24 @@ use store_sqlite::Sqlite;
 use testkit::{On, World, password_of};
 use tokio::net::TcpListener;
 
-const API: &str = "urn:bench";
+use crate::floor::Floor;
+
+pub(crate) const API: &str = "urn:bench";
 const PEOPLE: &str = "Username-Password-Authentication";
 /// What the bare server takes for the row's key: so many characters of the token.
 const KEY: usize = 32;
 
 /// What authd asks and answers, for the others to be like it.
-struct Model {
+pub(crate) struct Model {
     directory: Arc<tempfile::TempDir>,
     /// Tokens that may be presented.
-    tokens: Vec<String>,
+    pub(crate) tokens: Vec<String>,
     /// A whole answer's body.
     answer: String,
     /// A family's row after a rotation.
-    row: String,
+    pub(crate) row: String,
     /// The tenant's ES256 key, PKCS #8.
-    key: Vec<u8>,
+    pub(crate) key: Vec<u8>,
 }
 
 fn form(token: &str) -> Vec<(&'static str, String)> {
@@ -104,7 +105,7 @@ async fn model(families: usize) -> Model {
     Model { directory: world.into_directory(), tokens, answer: answer.to_string(), row, key }
 }
 
-fn space() -> Space {
+pub(crate) fn space() -> Space {
     Space::Tenant(TenantId::parse("first").unwrap())
 }
 
@@ -123,11 +124,25 @@ pub(crate) fn serve(mode: &str, families: usize) {
              content-type: application/x-www-form-urlencoded\r\ncontent-length: {length}\r\n\r\n{}",
             body.join("&")
         );
-        println!("{}", json!({ "address": address.to_string(), "request": request, "tokens": model.tokens }));
         let database = Sqlite::open(model.directory.path().join("world.db")).unwrap();
+        let say = |tokens: &[String]| {
+            println!("{}", json!({ "address": address.to_string(), "request": request, "tokens": tokens }));
+        };
         match mode {
-            "authd" => full(database, socket).await,
-            mode => bare(database, socket, &model, mode == "bare and signing").await,
+            "authd" => {
+                say(&model.tokens);
+                full(database, socket).await;
+            }
+            "floor" => {
+                let (floor, tokens) = Floor::new(database, &model).await;
+                say(&tokens);
+                bare(socket, floor, |floor, body| async move { floor.rotate(&body).await }).await;
+            }
+            _ => {
+                let bones = Bare::new(database, &model).await;
+                say(&model.tokens);
+                bare(socket, bones, |bones, body| async move { bones.rotate(&body).await }).await;
+            }
         }
     });
 }
@@ -142,7 +157,7 @@ async fn full(database: Sqlite, socket: TcpListener) {
         .unwrap();
 }
 
-/// What a bare server knows.
+/// What the bare server knows.
 struct Bare {
     database: Sqlite,
     row: String,
@@ -150,49 +165,25 @@ struct Bare {
     /// What stands around the token in an answer.
     before: String,
     after: String,
-    signer: Option<Signer>,
-    claims: Value,
 }
 
-async fn bare(database: Sqlite, socket: TcpListener, model: &Model, signs: bool) {
-    let answer: Value = serde_json::from_str(&model.answer).unwrap();
-    let (access, refresh) =
-        (answer["access_token"].as_str().unwrap(), answer["refresh_token"].as_str().unwrap());
-    let (before, after) = model.answer.split_once(refresh).unwrap();
-    let payload = access.split('.').nth(1).unwrap();
-    let id = "0123456789abcdef01234567";
-    let bare = Arc::new(Bare {
-        database,
-        row: model.row.clone(),
-        index: vec![
-            IndexEntry::of("user", &["auth0|ada"]),
-            IndexEntry::of("client", &["mobile"]),
-            IndexEntry::of("user_client", &["auth0|ada", "mobile"]),
-            IndexEntry::of("resource_server", &[id]),
-        ],
-        before: before.to_owned(),
-        after: after.to_owned(),
-        signer: signs.then(|| {
-            let key = SigningKey::from_pkcs8_der(Algorithm::Es256, &model.key).unwrap();
-            Signer::new(key, TokenType::Jwt, Some("bench")).unwrap()
-        }),
-        // As many bytes as authd's claims, which base64url makes four thirds of.
-        claims: json!({ "iat": 1, "pad": "x".repeat(payload.len() * 3 / 4 - 20) }),
-    });
-    for token in &model.tokens {
-        let operation = bare.put(&token.as_bytes()[token.len() - KEY..], Expect::Absent);
-        bare.database.commit(&space(), vec![operation]).await.unwrap();
-    }
+/// Serves with hyper alone.
+async fn bare<S, F, R>(socket: TcpListener, state: Arc<S>, rotate: F)
+where
+    S: Send + Sync + 'static,
+    F: Fn(Arc<S>, Bytes) -> R + Copy + Send + 'static,
+    R: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
     loop {
         let (stream, _) = socket.accept().await.unwrap();
         stream.set_nodelay(true).unwrap();
-        let bare = Arc::clone(&bare);
+        let state = Arc::clone(&state);
         tokio::spawn(async move {
             let service = service_fn(move |request: http::Request<hyper::body::Incoming>| {
-                let bare = Arc::clone(&bare);
+                let state = Arc::clone(&state);
                 async move {
                     let body = request.into_body().collect().await.unwrap().to_bytes();
-                    Ok::<_, Infallible>(bare.rotate(&body).await)
+                    Ok::<_, Infallible>(rotate(state, body).await)
                 }
             });
             let mut builder = hyper::server::conn::http1::Builder::new();
@@ -201,7 +192,38 @@ async fn bare(database: Sqlite, socket: TcpListener, model: &Model, signs: bool)
     }
 }
 
+/// What a family's row is listed by.
+pub(crate) fn index() -> Vec<IndexEntry> {
+    vec![
+        IndexEntry::of("user", &["auth0|ada"]),
+        IndexEntry::of("client", &["mobile"]),
+        IndexEntry::of("user_client", &["auth0|ada", "mobile"]),
+        IndexEntry::of("resource_server", &["0123456789abcdef01234567"]),
+    ]
+}
+
+pub(crate) fn answer(body: Vec<u8>) -> Response<Full<Bytes>> {
+    Response::builder()
+        .header(header::CONTENT_TYPE, "application/json")
+        .header(header::CACHE_CONTROL, "no-store")
+        .body(Full::new(Bytes::from(body)))
+        .unwrap()
+}
+
 impl Bare {
+    async fn new(database: Sqlite, model: &Model) -> Arc<Self> {
+        let answer: Value = serde_json::from_str(&model.answer).unwrap();
+        let refresh = answer["refresh_token"].as_str().unwrap();
+        let (before, after) = model.answer.split_once(refresh).unwrap();
+        let (before, after) = (before.to_owned(), after.to_owned());
+        let bare = Arc::new(Self { database, row: model.row.clone(), index: index(), before, after });
+        for token in &model.tokens {
+            let operation = bare.put(&token.as_bytes()[token.len() - KEY..], Expect::Absent);
+            bare.database.commit(&space(), vec![operation]).await.unwrap();
+        }
+        bare
+    }
+
     fn put(&self, key: &[u8], expect: Expect) -> Operation {
         let drop_at = Some(UnixTime(2_000_000_000));
         let becomes = Becomes::Put { body: self.row.clone(), index: self.index.clone(), drop_at };
@@ -218,19 +240,12 @@ impl Bare {
         let key = &body[body.len() - KEY..];
         let place = Key::of(&[std::str::from_utf8(key).unwrap()]);
         let row = self.database.get(&space(), Kind::RefreshFamily, &place).await.unwrap().unwrap();
-        let signed = self.signer.as_ref().map(|signer| signer.sign(&self.claims).unwrap());
         self.database.commit(&space(), vec![self.put(key, Expect::Version(row.version))]).await.unwrap();
         let token = body.rsplit(|byte| *byte == b'=').next().unwrap();
-        let mut answer = Vec::with_capacity(self.before.len() + token.len() + self.after.len());
-        answer.extend_from_slice(self.before.as_bytes());
-        answer.extend_from_slice(token);
-        answer.extend_from_slice(self.after.as_bytes());
-        // Signed for its cost alone; the answer has the length that authd's has.
-        drop(std::hint::black_box(signed));
-        Response::builder()
-            .header(header::CONTENT_TYPE, "application/json")
-            .header(header::CACHE_CONTROL, "no-store")
-            .body(Full::new(Bytes::from(answer)))
-            .unwrap()
+        let mut text = Vec::with_capacity(self.before.len() + token.len() + self.after.len());
+        text.extend_from_slice(self.before.as_bytes());
+        text.extend_from_slice(token);
+        text.extend_from_slice(self.after.as_bytes());
+        answer(text)
     }
 }
