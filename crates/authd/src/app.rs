@@ -304,7 +304,7 @@ impl App {
             Endpoint::AskLogout => endpoints::logout::asked(self, &called, &parts, body, trace).await,
             Endpoint::Grants => endpoints::grants::respond(self, &called, &parts, body, trace).await,
             Endpoint::Revoke => endpoints::token::revoke::respond(self, &called, &parts, body, trace).await,
-            Endpoint::Token => endpoints::token::respond(self, &called, &parts, body, trace).await,
+            Endpoint::Token => endpoints::token::respond(self, &called, parts, body, trace).await,
             Endpoint::Jwks => endpoints::jwks::respond(self, &called).await,
             Endpoint::OpenIdConfiguration => Ok(endpoints::discovery::openid(self, &called)),
             Endpoint::OauthAuthorizationServer => Ok(endpoints::discovery::oauth(&called)),

@@ -210,6 +210,8 @@ impl<B: Backend> Store<B> {
     /// [`CommitError::Conflict`] where something that a write relied on does not hold: load and decide again.
     pub async fn commit(&self, writes: Vec<Write>) -> Result<(), CommitError> {
         let operations = lower::lower(self.stores.sealer(), &self.space, &writes)?;
+        // What they are made of is not kept for as long as the disk takes.
+        drop(writes);
         self.stores.commit(&self.space, operations).await
     }
 }

@@ -31,7 +31,7 @@ use crate::keys::TenantKeys;
 pub async fn respond<B>(
     app: &App,
     called: &Called,
-    parts: &Parts,
+    parts: Parts,
     body: B,
     trace: &mut Trace,
 ) -> Result<Answer, Failure>
@@ -44,7 +44,15 @@ where
         Err(answer) => return Ok(answer),
     };
     let profile = called.tenant.record.settings.error_profile;
-    Ok(match token(app, called, parts, &body, trace).await? {
+    let peer = parts.extensions.get::<Peer>().copied();
+    let read = read(&parts, &body);
+    // The connection's buffer, of which both are a part, is free for the next request while this one waits for the disk.
+    drop((parts, body));
+    let answered = match read {
+        Ok((params, presented)) => token(app, called, &params, &presented, peer, trace).await?,
+        Err(error) => Err(error),
+    };
+    Ok(match answered {
         Ok(response) => json(StatusCode::OK, response.to_json(), Caching::NoStore),
         Err(error) => {
             // The log may say more than the answer.
@@ -71,20 +79,16 @@ fn respond_error(error: &TokenError, profile: ErrorProfile) -> Answer {
 async fn token(
     app: &App,
     called: &Called,
-    parts: &Parts,
-    body: &[u8],
+    params: &Params,
+    presented: &Presented,
+    peer: Option<Peer>,
     trace: &mut Trace,
 ) -> Answered<TokenResponse> {
-    let peer = parts.extensions.get::<Peer>().copied();
-    let (params, presented) = match read(parts, body) {
-        Ok(read) => read,
-        Err(error) => return Ok(Err(error)),
-    };
-    let request = match TokenRequest::parse(&params) {
+    let request = match TokenRequest::parse(params) {
         Ok(request) => request,
         Err(error) => return Ok(Err(error)),
     };
-    let request_of = Asked { app, called, presented: &presented };
+    let request_of = Asked { app, called, presented };
     match request {
         TokenRequest::ClientCredentials(request) => {
             trace.grant_type = Some("client_credentials");
