@@ -7,6 +7,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::settings::LogFormat;
 
+mod json;
+
 /// How many lines may wait for a reader that is slow; what comes on top is dropped. Requests never wait.
 const WAITING_LINES: usize = 16_384;
 
@@ -38,7 +40,7 @@ pub fn start(format: Option<LogFormat>) -> Logging {
         .log_internal_errors(false);
     let _ = match format {
         LogFormat::Text => builder.with_ansi(is_terminal).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
+        LogFormat::Json => builder.json().event_format(json::Lines::default()).try_init(),
     };
     Logging { _writer: guard }
 }

@@ -1,6 +1,6 @@
 //! The one place that reads the clock and the entropy source; everything else is handed a `Moment`.
 
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use oauth_grants::Moment;
 use records::UnixTime;
@@ -23,10 +23,14 @@ impl Moments for SystemMoments {
     fn draw(&self) -> Moment {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).expect("the operating system has no entropy source");
-        // A clock before 1970 reads as 1970: every token is then long expired, none is valid too long.
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Moment::new(UnixTime(now), seed)
+        Moment::new(UnixTime(since_1970().as_secs()), seed)
     }
+}
+
+/// The time since 1970 on the machine's clock. To be called for logs alone: decisions are handed a [`Moment`].
+pub fn since_1970() -> Duration {
+    // A clock before 1970 reads as 1970: every token is then long expired, none is valid too long.
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// Measures how long something takes, for logs: never decides anything.
