@@ -7,6 +7,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::settings::LogFormat;
 
+mod batches;
 mod json;
 
 /// How many lines may wait for a reader that is slow; what comes on top is dropped. Requests never wait.
@@ -22,7 +23,8 @@ pub struct Logging {
 /// Sends events to standard error from now on. `AUTHD_LOG` chooses how much: `info` unless set.
 ///
 /// A full disk or a reader that stands still costs lines of the log, never a request: the lines are written by a
-/// thread of their own, and its errors go nowhere. A second call in one process changes nothing.
+/// thread of their own, many at a time under load, and its errors go nowhere. A second call in one process changes
+/// nothing.
 pub fn start(format: Option<LogFormat>) -> Logging {
     let filter = EnvFilter::try_from_env("AUTHD_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let is_terminal = std::io::stderr().is_terminal();
@@ -31,7 +33,7 @@ pub fn start(format: Option<LogFormat>) -> Logging {
         .lossy(true)
         .buffered_lines_limit(WAITING_LINES)
         .thread_name("log")
-        .finish(std::io::stderr());
+        .finish(batches::paced(std::io::stderr()));
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(writer)
