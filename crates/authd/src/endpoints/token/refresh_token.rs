@@ -26,8 +26,9 @@ pub(super) async fn respond(
     let token = RefreshToken::parse(request.refresh_token, keys.refresh_keys());
     let mut freshness = Freshness::Remembered;
     for _ in 0..ATTEMPTS {
+        // Boxed: what it needs is free again before the commit is waited for.
         let Attempt { writes, answered, has_family } =
-            attempt(asked, request, token.as_ref(), &keys, freshness, trace).await?;
+            Box::pin(attempt(asked, request, token.as_ref(), &keys, freshness, trace)).await?;
         // Nobody is refused, and no family ended, by what was only remembered.
         if answered.is_err() && has_family && freshness == Freshness::Remembered {
             freshness = Freshness::Now;
