@@ -288,22 +288,35 @@ impl App {
         if is_preflight {
             return cors::preflight(route.methods, reader);
         }
+        // Boxed but for what is asked for most: the future of every connection is as large as its largest part.
         let answered = match route.endpoint {
-            Endpoint::Authorize => endpoints::authorize::respond(self, &called, &parts, body, trace).await,
-            Endpoint::Resume => endpoints::authorize::resume(self, &called, &parts, trace).await,
-            Endpoint::Login => endpoints::login::respond(self, &called, &parts, body, trace).await,
+            Endpoint::Authorize => {
+                Box::pin(endpoints::authorize::respond(self, &called, &parts, body, trace)).await
+            }
+            Endpoint::Resume => Box::pin(endpoints::authorize::resume(self, &called, &parts, trace)).await,
+            Endpoint::Login => Box::pin(endpoints::login::respond(self, &called, &parts, body, trace)).await,
             Endpoint::Consent => {
-                endpoints::authorize::consent::respond(self, &called, &parts, body, trace).await
+                Box::pin(endpoints::authorize::consent::respond(self, &called, &parts, body, trace)).await
             }
             Endpoint::Confirm => {
-                endpoints::authorize::confirm::respond(self, &called, &parts, body, trace).await
+                Box::pin(endpoints::authorize::confirm::respond(self, &called, &parts, body, trace)).await
             }
-            Endpoint::UserInfo => endpoints::userinfo::respond(self, &called, &parts, body, trace).await,
-            Endpoint::Auth0Logout => endpoints::logout::auth0(self, &called, &parts, trace).await,
-            Endpoint::OidcLogout => endpoints::logout::rp_initiated(self, &called, &parts, body, trace).await,
-            Endpoint::AskLogout => endpoints::logout::asked(self, &called, &parts, body, trace).await,
-            Endpoint::Grants => endpoints::grants::respond(self, &called, &parts, body, trace).await,
-            Endpoint::Revoke => endpoints::token::revoke::respond(self, &called, &parts, body, trace).await,
+            Endpoint::UserInfo => {
+                Box::pin(endpoints::userinfo::respond(self, &called, &parts, body, trace)).await
+            }
+            Endpoint::Auth0Logout => Box::pin(endpoints::logout::auth0(self, &called, &parts, trace)).await,
+            Endpoint::OidcLogout => {
+                Box::pin(endpoints::logout::rp_initiated(self, &called, &parts, body, trace)).await
+            }
+            Endpoint::AskLogout => {
+                Box::pin(endpoints::logout::asked(self, &called, &parts, body, trace)).await
+            }
+            Endpoint::Grants => {
+                Box::pin(endpoints::grants::respond(self, &called, &parts, body, trace)).await
+            }
+            Endpoint::Revoke => {
+                Box::pin(endpoints::token::revoke::respond(self, &called, &parts, body, trace)).await
+            }
             Endpoint::Token => endpoints::token::respond(self, &called, parts, body, trace).await,
             Endpoint::Jwks => endpoints::jwks::respond(self, &called).await,
             Endpoint::OpenIdConfiguration => Ok(endpoints::discovery::openid(self, &called)),

@@ -42,6 +42,8 @@ struct Waiting {
     sweeps: VecDeque<Sweep>,
     checkpoint: bool,
     is_closed: bool,
+    /// Whether the writer sleeps until something arrives: only then it is woken, which takes a system call.
+    is_idle: bool,
 }
 
 /// Commits, sweeps and checkpoints that wait. While the writer syncs one group, the next one gathers.
@@ -101,7 +103,9 @@ impl Queue {
             if waiting.is_closed {
                 return Work::Close;
             }
+            waiting.is_idle = true;
             waiting = self.arrived.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting.is_idle = false;
         }
     }
 
@@ -130,8 +134,11 @@ impl Queue {
             return Err(item);
         }
         push(&mut waiting, item);
+        let was_idle = std::mem::take(&mut waiting.is_idle);
         drop(waiting);
-        self.arrived.notify_one();
+        if was_idle {
+            self.arrived.notify_one();
+        }
         Ok(())
     }
 

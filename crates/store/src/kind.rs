@@ -136,6 +136,12 @@ impl Kind {
         self.row().retention
     }
 
+    /// Whether rows of this kind are remembered as they were last read ([`crate::Freshness`]): what most refreshes of a
+    /// token read, and rely on in their commit.
+    pub(crate) fn is_remembered(self) -> bool {
+        matches!(self, Self::User | Self::UserGrant)
+    }
+
     /// Whether it is configuration.
     pub fn is_configuration(self) -> bool {
         self.row().is_configuration

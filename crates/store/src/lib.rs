@@ -32,7 +32,7 @@ pub use key::{IndexEntry, Key, Space};
 pub use kind::{KINDS, Kind, KindRow, RING_PERIOD, Retention};
 pub use live::{Ended, LIVE};
 pub use memory::{HeldRow, MemoryBackend};
-pub use people::{AdministrativeConsentsOf, RefreshFamiliesOf, UserGrantsOf};
+pub use people::{AdministrativeConsentsOf, Freshness, RefreshFamiliesOf, UserGrantsOf};
 pub use reseal::{ResealError, Resealed, RowsByKey};
 pub use seal::{KeysNow, Place, SealError, Sealer, SealingKeys};
 pub use store::{GrantsOf, SigningKeys, Store};

@@ -50,6 +50,17 @@ pub enum RefreshFamiliesOf<'a> {
     ResourceServer(&'a ResourceServerId),
 }
 
+/// How new a record has to be that a decision is made on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// As this process last saw it, or as it is now. Other processes may have changed or removed it since. So it is for a
+    /// decision alone that names the record's version in its commit, which is then a conflict, and that is made again on
+    /// [`Freshness::Now`] after a conflict and before anything is refused.
+    Remembered,
+    /// As it is now.
+    Now,
+}
+
 /// A record as the backend has it, or nothing.
 type Found<T> = Result<Option<Versioned<T>>, Unavailable>;
 
@@ -93,6 +104,19 @@ impl<B: Backend> Store<B> {
     /// Where the storage failed or the row cannot be read.
     pub async fn user(&self, id: &UserId) -> Found<User> {
         self.read(Key::of(&[id.as_str()])).await
+    }
+
+    /// A person by their id, as new as is asked for.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or the row cannot be read.
+    pub async fn user_as_of(
+        &self,
+        id: &UserId,
+        freshness: Freshness,
+    ) -> Result<Option<Arc<Versioned<User>>>, Unavailable> {
+        self.stores.as_of(&self.space, Key::of(&[id.as_str()]), freshness).await
     }
 
     /// The hash of a person's password, opened; `None` where they have none. A person is read with the hash sealed: it is
@@ -182,6 +206,21 @@ impl<B: Backend> Store<B> {
         audience: &Audience,
     ) -> Found<UserGrant> {
         self.read(user_grant_key(user, client, audience)).await
+    }
+
+    /// What a person allowed an application on an audience, as new as is asked for.
+    ///
+    /// # Errors
+    ///
+    /// Where the storage failed or the row cannot be read.
+    pub async fn user_grant_as_of(
+        &self,
+        user: &UserId,
+        client: &ClientId,
+        audience: &Audience,
+        freshness: Freshness,
+    ) -> Result<Option<Arc<Versioned<UserGrant>>>, Unavailable> {
+        self.stores.as_of(&self.space, user_grant_key(user, client, audience), freshness).await
     }
 
     /// A user grant by its own id.

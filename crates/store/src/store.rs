@@ -66,7 +66,7 @@ impl<B: Backend> Store<B> {
         id: &ClientId,
     ) -> Result<Option<Arc<Versioned<Client>>>, Unavailable> {
         let id = self.stores.cache().id(&self.space, Client::KIND, Key::of(&[id.as_str()]));
-        self.stores.load(&self.space, id).await
+        self.stores.load(self.stores.cache(), &self.space, id).await
     }
 
     /// Applications in the order of their ids: those after `after`, at most `at_most`.

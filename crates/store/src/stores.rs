@@ -10,12 +10,14 @@ use crate::cache::{Absent, Cache, Id};
 use crate::seal::{self, Sealer, SealingKeys};
 use crate::stored::{self, RootSecret, Stored};
 use crate::{
-    Backend, CommitError, Directory, IndexEntry, Key, Kind, Operation, Space, Store, Unavailable, crypto,
-    root,
+    Backend, Becomes, CommitError, Directory, Freshness, IndexEntry, Key, Kind, Operation, Space, Store,
+    Unavailable, crypto, root,
 };
 
 /// How many configuration records are kept parsed.
 const CACHED: usize = 65_536;
+/// How many people and what they allowed, each a row, are remembered ([`Freshness::Remembered`]): about 2 KB each.
+const REMEMBERED: usize = 4_096;
 
 /// A backend with everything that belongs to all of its tenants. Clones share it.
 #[derive(Clone)]
@@ -27,6 +29,7 @@ struct Shared<B> {
     backend: B,
     sealer: Sealer,
     cache: Cache,
+    people: Cache,
     root: RootSecret,
     /// Keys that were offered and cannot be used, so that they are complained of once.
     refused: Mutex<Option<Arc<SealingKeys>>>,
@@ -108,8 +111,8 @@ impl<B: Backend> Stores<B> {
     }
 
     fn with_root(backend: B, sealer: Sealer, root: RootSecret) -> Self {
-        let (cache, refused) = (Cache::new(CACHED), Mutex::default());
-        Self { shared: Arc::new(Shared { backend, sealer, cache, root, refused }) }
+        let (cache, people) = (Cache::new(CACHED), Cache::new(REMEMBERED));
+        Self { shared: Arc::new(Shared { backend, sealer, cache, people, root, refused: Mutex::default() }) }
     }
 
     /// One tenant's store. Does not ask whether there is such a tenant: [`Directory::tenant`] does.
@@ -218,6 +221,27 @@ impl<B: Backend> Stores<B> {
         &self.shared.cache
     }
 
+    /// People and what they allowed, as they were last read. Not told of other processes' changes.
+    fn people(&self) -> &Cache {
+        &self.shared.people
+    }
+
+    /// A record of a kind that is remembered, as new as is asked for.
+    pub(crate) async fn as_of<T: Stored + Send + Sync + 'static>(
+        &self,
+        space: &Space,
+        key: Key,
+        freshness: Freshness,
+    ) -> Result<Option<Arc<Versioned<T>>>, Unavailable> {
+        let id = self.people().id(space, T::KIND, key);
+        if freshness == Freshness::Remembered
+            && let Some(found) = self.people().find(&id)
+        {
+            return Ok(Some(found));
+        }
+        self.load(self.people(), space, id).await
+    }
+
     /// A record, from the cache if it is there.
     pub(crate) async fn cached<T: Stored + Send + Sync + 'static>(
         &self,
@@ -228,7 +252,7 @@ impl<B: Backend> Stores<B> {
         if let Some(found) = self.cache().find(&id) {
             return Ok(Some(found));
         }
-        self.load(space, id).await
+        self.load(self.cache(), space, id).await
     }
 
     /// A record, or its absence, from the cache if either is there. For rows whose key names other configuration that the
@@ -246,7 +270,7 @@ impl<B: Backend> Stores<B> {
             return Ok(None);
         }
         let epoch = self.cache().epoch(&id);
-        let loaded = self.load(space, id.clone()).await?;
+        let loaded = self.load(self.cache(), space, id.clone()).await?;
         if loaded.is_none() {
             self.cache().fill(id, epoch, Arc::new(Absent));
         }
@@ -256,10 +280,10 @@ impl<B: Backend> Stores<B> {
     /// A record as the backend has it now. Not parsed again if the cache holds this very version.
     pub(crate) async fn load<T: Stored + Send + Sync + 'static>(
         &self,
+        cache: &Cache,
         space: &Space,
         id: Id,
     ) -> Result<Option<Arc<Versioned<T>>>, Unavailable> {
-        let cache = self.cache();
         let mut epoch = cache.epoch(&id);
         let row = self.backend().get(space, T::KIND, id.key()).await?;
         let held = cache.find::<Versioned<T>>(&id);
@@ -302,9 +326,17 @@ impl<B: Backend> Stores<B> {
             .filter(|operation| operation.kind.is_configuration())
             .flat_map(|operation| self.ids(space, operation))
             .collect();
+        let people: Vec<Id> = operations
+            .iter()
+            .filter(|operation| operation.kind.is_remembered() && operation.becomes != Becomes::Keep)
+            .map(|operation| self.people().id(space, operation.kind, operation.key.clone()))
+            .collect();
         let outcome = self.backend().commit(space, operations).await;
         for id in &named {
             self.cache().invalidate(id);
+        }
+        for id in &people {
+            self.people().invalidate(id);
         }
         outcome
     }

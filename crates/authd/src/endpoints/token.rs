@@ -96,7 +96,7 @@ async fn token(
         }
         TokenRequest::AuthorizationCode(request) => {
             trace.grant_type = Some("authorization_code");
-            authorization_code::respond(request_of, &request, trace).await
+            Box::pin(authorization_code::respond(request_of, &request, trace)).await
         }
         TokenRequest::RefreshToken(request) => {
             trace.grant_type = Some("refresh_token");
@@ -104,7 +104,7 @@ async fn token(
         }
         TokenRequest::Password(request) => {
             trace.grant_type = Some("password");
-            password::respond(request_of, &request, peer, trace).await
+            Box::pin(password::respond(request_of, &request, peer, trace)).await
         }
     }
 }

@@ -5,7 +5,7 @@ use oauth_grants::still_allowed::StillFacts;
 use oauth_grants::{Decision, Outcome, RefreshToken, TokenError, TokenResponse, refresh_token};
 use policy::consent::Question;
 use records::{Audience, SubjectType, Write};
-use store::CommitError;
+use store::{CommitError, Freshness};
 
 use super::{Answered, Asked, Loaded};
 use crate::app::Trace;
@@ -24,36 +24,54 @@ pub(super) async fn respond(
     let Asked { app, called, .. } = asked;
     let keys = app.keys().of(app.stores(), &called.tenant.record.id).await?;
     let token = RefreshToken::parse(request.refresh_token, keys.refresh_keys());
+    let mut freshness = Freshness::Remembered;
     for _ in 0..ATTEMPTS {
-        let (writes, answered) = attempt(asked, request, token.as_ref(), &keys, trace).await?;
+        // Boxed: what it needs is free again before the commit is waited for.
+        let Attempt { writes, answered, has_family } =
+            Box::pin(attempt(asked, request, token.as_ref(), &keys, freshness, trace)).await?;
+        // Nobody is refused, and no family ended, by what was only remembered.
+        if answered.is_err() && has_family && freshness == Freshness::Remembered {
+            freshness = Freshness::Now;
+            continue;
+        }
         if writes.is_empty() {
             return Ok(answered);
         }
         match called.store.commit(writes).await {
             Ok(()) => return Ok(answered),
-            Err(CommitError::Conflict) => {}
+            Err(CommitError::Conflict) => freshness = Freshness::Now,
             Err(error) => return Err(error.into()),
         }
     }
     Err(Failure::Contended)
 }
 
-/// What is to be written, and what is then answered. The facts that this was decided on are let go of here: they need not
-/// be kept in memory while the disk takes its time.
+/// A decision, without the facts that it was made on: they need not be kept in memory while the disk takes its time.
+struct Attempt {
+    writes: Vec<Write>,
+    /// What is answered once that is written.
+    answered: Result<TokenResponse, TokenError>,
+    /// Whether the token's family was there, and the person and what they allowed were read.
+    has_family: bool,
+}
+
 async fn attempt(
     asked: Asked<'_>,
     request: &refresh_token::Request<'_>,
     token: Option<&RefreshToken>,
     keys: &TenantKeys,
+    freshness: Freshness,
     trace: &mut Trace,
-) -> Result<(Vec<Write>, Result<TokenResponse, TokenError>), Failure> {
+) -> Result<Attempt, Failure> {
     let Asked { app, called, .. } = asked;
     let (store, settings) = (&called.store, &called.tenant.record.settings);
     let moment = app.moments().draw();
     let loaded = Loaded::default();
     let client = match asked.client(&loaded, keys, &moment, trace).await? {
         Ok(client) => client,
-        Err(refusal) => return Ok((Vec::new(), Err(refusal))),
+        Err(refusal) => {
+            return Ok(Attempt { writes: Vec::new(), answered: Err(refusal), has_family: false });
+        }
     };
     let family = match token.map(RefreshToken::family) {
         Some(Ok(id)) => store.refresh_family(&id).await?,
@@ -62,11 +80,14 @@ async fn attempt(
     let (mut user, mut api, mut user_grant, mut administrative) = (None, None, None, None);
     let (mut home, mut client_grant) = (None, None);
     if let Some(family) = family.as_ref().map(|family| &family.record) {
-        user = store.user(&family.user).await?;
+        user = store.user_as_of(&family.user, freshness).await?;
         if let Some(user) = &user {
             home = store.connection(&user.record.connection).await?;
         }
-        user_grant = store.user_grant(&family.user, &family.client, &family.audience).await?;
+        if family.redirect_uri.is_some() {
+            user_grant =
+                store.user_grant_as_of(&family.user, &family.client, &family.audience, freshness).await?;
+        }
         if let Audience::Api(id) = &family.audience {
             api = store.resource_server(id).await?;
             administrative = store.administrative_consent(&family.client, id).await?;
@@ -97,11 +118,11 @@ async fn attempt(
         token,
         family: family.as_ref(),
         still: StillFacts {
-            user: user.as_ref(),
+            user: user.as_deref(),
             api,
             client_grant: client_grant.as_ref().map(|grant| &grant.record),
             home: home.as_ref().map(|connection| &connection.record),
-            user_grant: user_grant.as_ref(),
+            user_grant: user_grant.as_deref(),
             consent_still_holds,
         },
         settings,
@@ -113,5 +134,5 @@ async fn attempt(
         Outcome::Granted(tokens) => Ok(asked.signed(keys, &tokens, client.client(), api, &moment).await?),
         Outcome::Refused(error) => Err(error),
     };
-    Ok((writes, answered))
+    Ok(Attempt { writes, answered, has_family: family.is_some() })
 }
