@@ -126,6 +126,7 @@ fn numbers_and_truths_are_written_as_json_has_them() {
     assert!(lines[3]["nan"].is_null());
 }
 
+//= RFC 8259 §7
 #[test]
 fn texts_are_escaped_where_json_asks_for_it() {
     let controls: String = (0..=0x20).chain([0x7f, 0x80, 0x9f]).filter_map(char::from_u32).collect();
@@ -229,6 +230,7 @@ fn a_value_that_fails_to_describe_itself_costs_no_line() {
     );
 }
 
+//= RFC 3339 §5.6
 #[test]
 fn a_timestamp_is_utc_with_microseconds() {
     const CASES: &[(u64, u32, &str)] = &[
