@@ -1,5 +1,8 @@
-//! What a token request costs without I/O (RFC 6749 §4.4), step by step and as a whole.
+//! What a token request costs without I/O (RFC 6749 §4.4, §6), step by step and as a whole.
 #![expect(clippy::expect_used, clippy::panic, reason = "a benchmark whose inputs are wrong must stop")]
+
+#[path = "decide/rotation.rs"]
+mod rotation;
 
 use std::hint::black_box;
 
@@ -189,5 +192,5 @@ fn requests(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, steps, requests);
+criterion_group!(benches, steps, requests, rotation::rotations);
 criterion_main!(benches);
