@@ -1,5 +1,6 @@
 //! Scopes as sets of tokens (RFC 6749 §3.3).
 
+use std::borrow::Borrow;
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +26,13 @@ impl ScopeToken {
 
     /// The scope's text.
     pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Scopes compare as their text does, so a set of them is searched by text.
+impl Borrow<str> for ScopeToken {
+    fn borrow(&self) -> &str {
         &self.0
     }
 }
@@ -76,6 +84,11 @@ impl ScopeSet {
         self.0.contains(scope)
     }
 
+    /// Whether the set has the scope of this text.
+    pub fn has(&self, text: &str) -> bool {
+        self.0.contains(text)
+    }
+
     /// Whether every scope of this set is in the other.
     pub fn is_subset_of(&self, other: &Self) -> bool {
         self.0.is_subset(&other.0)
@@ -124,6 +137,17 @@ mod tests {
     fn order_and_repetition_mean_nothing() {
         assert_eq!(ScopeSet::parse("b a b").unwrap(), ScopeSet::parse("a  b ").unwrap());
         assert_eq!(ScopeSet::parse("").unwrap(), ScopeSet::default());
+    }
+
+    #[test]
+    fn a_scope_is_found_by_its_text() {
+        let set = ScopeSet::parse("openid profile read:a read:b").unwrap();
+        for scope in set.iter() {
+            assert!(set.has(scope.as_str()), "{scope}");
+        }
+        for text in ["", "open", "openid ", "OPENID", "read:", "read:ab", "read:a read:b", "é"] {
+            assert!(!set.has(text), "{text:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which scope tells an application what about a person (OpenID Connect Core 1.0 §5.1, §5.4).
 
-use records::{ScopeSet, ScopeToken, UnixTime, UpdatedAt, User};
+use records::{ScopeSet, UnixTime, UpdatedAt, User};
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
 
@@ -189,7 +189,7 @@ pub(crate) fn known(name: &str) -> Option<&'static str> {
 
 /// Whether a scope of this name is in the set.
 pub(crate) fn has_scope(scope: &ScopeSet, name: &str) -> bool {
-    ScopeToken::parse(name).is_ok_and(|name| scope.contains(&name))
+    scope.has(name)
 }
 
 #[cfg(test)]
