@@ -120,7 +120,8 @@ impl Params {
     /// [`ParamsRefusal::InQuery`]
     pub fn refuse_in_query(query: Option<&str>) -> Result<(), ParamsRefusal> {
         //= RFC 6749 §2.3.1
-        for pair in query.unwrap_or_default().split('&') {
+        let Some(query) = query else { return Ok(()) };
+        for pair in query.split('&') {
             let name = pair.split_once('=').map_or(pair, |(name, _)| name);
             if let Some(name) = decode(name.as_bytes()).and_then(|name| known(name.expose())) {
                 return Err(ParamsRefusal::InQuery(name));

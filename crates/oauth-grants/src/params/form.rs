@@ -23,7 +23,8 @@ pub(super) fn parse(body: &[u8]) -> Result<Params, ParamsRefusal> {
 
 /// Text that form encoding left as it was.
 fn plain(text: &[u8]) -> Option<&str> {
-    std::str::from_utf8(text).ok().filter(|text| !text.bytes().any(|byte| byte == b'+' || byte == b'%'))
+    let is_encoded = text.contains(&b'%') || text.contains(&b'+');
+    if is_encoded { None } else { std::str::from_utf8(text).ok() }
 }
 
 /// Undoes form encoding: `+` is a space, `%XX` is a byte. `None` for a lone `%` and for what is not UTF-8.
