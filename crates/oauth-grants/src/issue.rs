@@ -102,6 +102,15 @@ impl fmt::Display for Subject<'_> {
     }
 }
 
+impl Serialize for Subject<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Client(_) => serializer.collect_str(self),
+            Self::User(id) => serializer.serialize_str(id.as_str()),
+        }
+    }
+}
+
 /// For whom a token is (RFC 7519 §4.1.3).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TokenAudience {
@@ -152,7 +161,7 @@ pub struct AccessToken<'f> {
 #[derive(Serialize)]
 struct Claims<'a> {
     iss: &'a str,
-    sub: Text<'a, Subject<'a>>,
+    sub: &'a Subject<'a>,
     aud: &'a TokenAudience,
     iat: u64,
     exp: u64,
@@ -185,7 +194,7 @@ impl Serialize for AccessToken<'_> {
         //= RFC 9068 §2.2
         Claims {
             iss: self.issuer,
-            sub: Text(&self.subject),
+            sub: &self.subject,
             aud: &self.audience,
             iat: self.issued_at.0,
             exp: self.issued_at.after(self.lifetime).0,
