@@ -29,7 +29,7 @@ const ROOMS: &[Room] = &[
     Room {
         name: "oauth-grants",
         ours: &["jwt-core", "policy", "records"],
-        foreign: &["aws-lc-rs", "base64", "ring", "serde", "serde_json", "subtle", "url"],
+        foreign: &["aws-lc-rs", "base64", "ring", "serde", "serde_json", "subtle", "url", "zeroize"],
         ours_in_tests: &[],
     },
     Room {

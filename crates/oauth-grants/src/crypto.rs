@@ -9,21 +9,39 @@ use backend::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey}
 use backend::{digest, hmac};
 use records::SecretBytes;
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 /// The bytes that [`seal`] adds to what it seals.
 pub(crate) const TAG: usize = 16;
 
+/// Parts of so many bytes together are hashed at once: a context that takes them one by one costs a library more.
+const SHORT: usize = 64;
+
 /// SHA-256 of the parts, one after the other. The caller keeps them apart.
 pub(crate) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
-    let mut context = digest::Context::new(&digest::SHA256);
+    let mut short = Zeroizing::new([0; SHORT]);
+    let hash = match join(parts, &mut short[..]) {
+        Some(joined) => digest::digest(&digest::SHA256, joined),
+        None => {
+            let mut context = digest::Context::new(&digest::SHA256);
+            for part in parts {
+                context.update(part);
+            }
+            context.finish()
+        }
+    };
+    hash.as_ref().first_chunk().copied().unwrap_or_default()
+}
+
+/// Writes the parts one after the other and gives all of them; `None` where there is too little room.
+pub(crate) fn join<'r>(parts: &[&[u8]], room: &'r mut [u8]) -> Option<&'r [u8]> {
+    let mut length = 0;
     for part in parts {
-        context.update(part);
+        let end = length + part.len();
+        room.get_mut(length..end)?.copy_from_slice(part);
+        length = end;
     }
-    let mut hash = [0; 32];
-    for (to, from) in hash.iter_mut().zip(context.finish().as_ref()) {
-        *to = *from;
-    }
-    hash
+    room.get(..length)
 }
 
 /// Encrypts with AES-256-GCM under a key that seals this text and no other, which is why the nonce may be zero.
@@ -62,11 +80,7 @@ impl MacKey {
         for part in parts {
             context.update(part);
         }
-        let mut mac = [0; 32];
-        for (to, from) in mac.iter_mut().zip(context.sign().as_ref()) {
-            *to = *from;
-        }
-        mac
+        context.sign().as_ref().first_chunk().copied().unwrap_or_default()
     }
 }
 
@@ -90,6 +104,29 @@ mod tests {
         assert_eq!(sha256(&[b"abc"])[..], expected);
         assert_eq!(sha256(&[b"a", b"", b"bc"])[..], expected);
         assert_ne!(sha256(&[b"abd"])[..], expected);
+    }
+
+    #[test]
+    fn where_the_parts_end_does_not_change_the_hash_however_long_they_are() {
+        let text: Vec<u8> = (0..=255).collect();
+        for length in [0, 1, SHORT - 1, SHORT, SHORT + 1, 2 * SHORT, 256] {
+            let text = &text[..length];
+            let mut context = digest::Context::new(&digest::SHA256);
+            context.update(text);
+            let expected = context.finish();
+            for end in [0, length / 2, length] {
+                assert_eq!(sha256(&[&text[..end], &text[end..]])[..], *expected.as_ref(), "{length} {end}");
+            }
+        }
+    }
+
+    #[test]
+    fn parts_are_joined_only_where_there_is_room_for_all() {
+        let mut room = [9; 4];
+        assert_eq!(join(&[b"ab", b"", b"c"], &mut room), Some(&b"abc"[..]));
+        assert_eq!(join(&[b"abcd"], &mut room), Some(&b"abcd"[..]));
+        assert_eq!(join(&[b"ab", b"cde"], &mut room), None);
+        assert_eq!(join(&[], &mut room), Some(&[][..]));
     }
 
     //= NIST SP 800-38D (McGrew and Viega's test case 14: AES-256, one zero block)

@@ -43,8 +43,14 @@ pub fn resource_server_id(moment: &Moment) -> Result<ResourceServerId, Invalid> 
 
 /// Bytes as lower-case hexadecimal digits, two for each.
 pub fn hexadecimal(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
-    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    let mut text = String::with_capacity(2 * bytes.len());
+    text.extend(bytes.iter().flat_map(|byte| digits(*byte).map(char::from)));
+    text
+}
+
+/// The two lower-case hexadecimal digits of a byte.
+pub(crate) fn digits(byte: u8) -> [u8; 2] {
+    [byte >> 4, byte & 15].map(|nibble| if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 })
 }
 
 /// A prefix and `length` alphanumerics of about 5.95 bits each. The prefix is the label, so kinds never share bytes.

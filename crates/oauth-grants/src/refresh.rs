@@ -10,8 +10,8 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use records::{Invalid, RefreshFamilyId, SecretDigest, SecretText, UnixTime};
 
 use crate::Moment;
-use crate::crypto::{self, MacKey, same, sha256};
-use crate::generate::hexadecimal;
+use crate::crypto::{self, MacKey, join, same, sha256};
+use crate::generate::digits;
 
 /// What every refresh token begins with. Clients must not look further.
 pub const PREFIX: &str = "v1.";
@@ -21,6 +21,12 @@ const GENERATION: usize = 8;
 const SECRET: usize = 24;
 const MAC: usize = 16;
 const SALT: usize = 16;
+
+/// What the MAC is of.
+const SIGNED: usize = FAMILY + GENERATION + SECRET;
+/// The bytes of a token, and the characters that they are in base64url.
+const ALL: usize = SIGNED + MAC;
+const ENCODED: usize = (4 * ALL).div_ceil(3);
 
 /// The keys of a tenant's refresh tokens: one that says that we issued a token, one that seals successors.
 ///
@@ -80,7 +86,20 @@ impl RefreshToken {
     /// # Errors
     /// None in practice: digits fit the alphabet.
     pub fn family(&self) -> Result<RefreshFamilyId, Invalid> {
-        RefreshFamilyId::parse(&hexadecimal(&self.family))
+        RefreshFamilyId::parse(std::str::from_utf8(&self.family_digits()).unwrap_or_default())
+    }
+
+    /// Whether its family has this id.
+    pub fn is_of(&self, family: &RefreshFamilyId) -> bool {
+        self.family_digits() == family.as_str().as_bytes()
+    }
+
+    fn family_digits(&self) -> [u8; 2 * FAMILY] {
+        let mut text = [0; 2 * FAMILY];
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.family) {
+            pair.copy_from_slice(&digits(byte));
+        }
+        text
     }
 
     /// How often its family had been rotated when it was issued.
@@ -100,26 +119,48 @@ impl RefreshToken {
 
     /// The text that the client gets.
     pub fn to_text(&self, keys: &RefreshKeys) -> SecretText {
-        let mut bytes = self.to_bytes();
-        bytes.extend_from_slice(&self.mac(keys));
-        SecretText::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes)))
+        let mut bytes = [0; ALL];
+        join(&[&self.to_bytes(), &self.mac(keys)], &mut bytes);
+        let mut encoded = [b'A'; ENCODED];
+        // So many bytes are so many characters, always: the length cannot be wrong.
+        let written = URL_SAFE_NO_PAD.encode_slice(bytes, &mut encoded);
+        debug_assert_eq!(written, Ok(ENCODED));
+        let mut text = String::with_capacity(PREFIX.len() + ENCODED);
+        text.push_str(PREFIX);
+        text.push_str(std::str::from_utf8(&encoded).unwrap_or_default());
+        SecretText::new(text)
     }
 
     /// The token of this text; `None` for any text that we did not issue.
     pub fn parse(text: &str, keys: &RefreshKeys) -> Option<Self> {
         let encoded = text.strip_prefix(PREFIX)?;
+        if encoded.len() != ENCODED {
+            return None;
+        }
+        // The decoder wants room for what is left of its last four characters, too.
+        let mut bytes = [0; ALL.next_multiple_of(3)];
         // One text for each token: neither padding nor set trailing bits.
-        let bytes = URL_SAFE_NO_PAD.decode(encoded).ok()?;
-        let (family, rest) = bytes.split_first_chunk::<FAMILY>()?;
-        let (generation, rest) = rest.split_first_chunk::<GENERATION>()?;
-        let (secret, rest) = rest.split_first_chunk::<SECRET>()?;
-        let presented: [u8; MAC] = rest.try_into().ok()?;
-        let token = Self { family: *family, generation: u64::from_be_bytes(*generation), secret: *secret };
+        let length = URL_SAFE_NO_PAD.decode_slice(encoded, &mut bytes).ok()?;
+        let (signed, mac) = bytes.get(..length)?.split_first_chunk::<SIGNED>()?;
+        let token = Self::from_bytes(signed)?;
+        let presented: [u8; MAC] = mac.try_into().ok()?;
         same(&presented, &token.mac(keys)).then_some(token)
     }
 
-    fn to_bytes(&self) -> Vec<u8> {
-        [&self.family[..], &self.generation.to_be_bytes(), &self.secret].concat()
+    fn to_bytes(&self) -> [u8; SIGNED] {
+        let mut bytes = [0; SIGNED];
+        join(&[&self.family, &self.generation.to_be_bytes(), &self.secret], &mut bytes);
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (family, rest) = bytes.split_first_chunk::<FAMILY>()?;
+        let (generation, secret) = rest.split_first_chunk::<GENERATION>()?;
+        Some(Self {
+            family: *family,
+            generation: u64::from_be_bytes(*generation),
+            secret: secret.try_into().ok()?,
+        })
     }
 
     fn mac(&self, keys: &RefreshKeys) -> [u8; MAC] {
@@ -146,11 +187,7 @@ impl RefreshToken {
         let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
         let (salt, sealed) = bytes.split_first_chunk::<SALT>()?;
         let key = self.key_of_successor(rotated_at, salt, keys);
-        let opened = crypto::open(&key, &self.family, sealed)?;
-        let (family, rest) = opened.expose().split_first_chunk::<FAMILY>()?;
-        let (generation, rest) = rest.split_first_chunk::<GENERATION>()?;
-        let secret: [u8; SECRET] = rest.try_into().ok()?;
-        Some(Self { family: *family, generation: u64::from_be_bytes(*generation), secret })
+        Self::from_bytes(crypto::open(&key, &self.family, sealed)?.expose())
     }
 
     fn key_of_successor(&self, rotated_at: UnixTime, salt: &[u8; SALT], keys: &RefreshKeys) -> [u8; 32] {
@@ -204,6 +241,18 @@ mod tests {
         };
         assert!(at(1, 9) < at(2, 1) && at(255, 9) < at(256, 1) && at(NOW.0, 9) < at(NOW.0 + 1, 1));
         assert_ne!(at(1, 1), at(1, 2));
+    }
+
+    #[test]
+    fn a_token_is_of_the_family_whose_id_it_names_and_of_no_other() {
+        let token =
+            RefreshToken { family: *b"\0\x01\x9f\xa0\xffabcdefghijk", generation: 0, secret: [7; 24] };
+        let id = token.family().unwrap();
+        assert_eq!(id.as_str(), "00019fa0ff6162636465666768696a6b");
+        assert!(token.is_of(&id) && token.successor(&moment()).is_of(&id));
+        for other in ["00019fa0ff6162636465666768696a6c", "00019FA0FF6162636465666768696A6B", "00019fa0ff"] {
+            assert!(!token.is_of(&RefreshFamilyId::parse(other).unwrap()), "{other}");
+        }
     }
 
     #[test]

@@ -50,9 +50,7 @@ pub fn decide(facts: Facts<'_>) -> Decision<()> {
     if facts.is_self_contained && facts.settings.error_profile == ErrorProfile::Rfc6749 {
         return refused(TokenError::TokenNotRevocable);
     }
-    let theirs = facts
-        .token
-        .and_then(|token| facts.family.filter(|family| token.family().as_ref() == Ok(&family.record.id)));
+    let theirs = facts.token.and_then(|token| facts.family.filter(|family| token.is_of(&family.record.id)));
     let Some(family) = theirs else { return done(Vec::new()) };
     if family.record.client != facts.client.client().id {
         return match facts.settings.error_profile {

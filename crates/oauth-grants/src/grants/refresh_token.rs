@@ -140,10 +140,8 @@ fn refresh<'f>(
     })?;
     let token = facts.token.ok_or(RefreshRefusal::Unknown)?;
     // Another family than the token's would be a mistake of the caller; it opens nothing.
-    let versioned = facts
-        .family
-        .filter(|family| token.family().as_ref() == Ok(&family.record.id))
-        .ok_or(RefreshRefusal::Unknown)?;
+    let versioned =
+        facts.family.filter(|family| token.is_of(&family.record.id)).ok_or(RefreshRefusal::Unknown)?;
     let family = &versioned.record;
     //= RFC 6749 §6
     // "the refresh token is bound to the client to which it was issued"
@@ -159,7 +157,7 @@ fn refresh<'f>(
     let place = place(token, family, client, facts.keys, moment)?;
     let Left { user, api, scopes } = still_allowed(&facts, family)?;
     refuse_other_audience(request, facts.origin, api)?;
-    let scope = narrowed(request, &scopes, facts.settings)?;
+    let scope = narrowed(request, scopes, facts.settings)?;
 
     let (of_family, refresh_token) = match place {
         Place::Retried(successor) => {
@@ -273,21 +271,22 @@ fn refuse_other_audience(
 /// What of the granted scopes is asked for. What was not granted is left out (Auth0), or refused (RFC 6749 §6).
 fn narrowed(
     request: &Request<'_>,
-    granted: &ScopeSet,
+    granted: ScopeSet,
     settings: &TenantSettings,
 ) -> Result<ScopeSet, TokenError> {
-    let Some(requested) = &request.scope else { return Ok(granted.clone()) };
-    let beyond = requested.difference(granted);
+    let Some(requested) = &request.scope else { return Ok(granted) };
+    let beyond = requested.difference(&granted);
     match settings.error_profile {
         //= RFC 6749 §6
         ErrorProfile::Rfc6749 if !beyond.is_empty() => {
             let words: Vec<_> = beyond.iter().map(ScopeToken::as_str).collect();
             Err(TokenError::ScopesNotGranted(Echo::of(&words.join(", "))))
         }
-        ErrorProfile::Rfc6749 | ErrorProfile::Auth0 => Ok(requested.intersection(granted)),
+        ErrorProfile::Rfc6749 | ErrorProfile::Auth0 => Ok(requested.intersection(&granted)),
     }
 }
 
+/// The family after its present token was used, which is this one.
 fn rotated(
     family: &RefreshFamily,
     token: &RefreshToken,
@@ -298,14 +297,29 @@ fn rotated(
     let sealed =
         successor.seal_after(token, moment.now, facts.keys, moment).ok_or(RefreshRefusal::Unknown)?;
     let client = facts.client.client();
+    let expires_at = absolute_end(client, family, moment.now);
     Ok(RefreshFamily {
+        // What was said at login stays.
+        id: family.id.clone(),
+        user: family.user.clone(),
+        client: family.client.clone(),
+        audience: family.audience.clone(),
+        scopes: family.scopes.clone(),
+        redirect_uri: family.redirect_uri.clone(),
+        origin: family.origin.clone(),
+        session: family.session.clone(),
+        authenticated_at: family.authenticated_at,
+        methods: family.methods.clone(),
+        names_auth_time: family.names_auth_time,
+        claims: family.claims.clone(),
+        created_at: family.created_at,
         generation: successor.generation(),
         current: successor.digest(),
-        previous: Some(PreviousToken { digest: token.digest(), rotated_at: moment.now, successor: sealed }),
+        // The present token's digest is the one that this token was found by.
+        previous: Some(PreviousToken { digest: family.current, rotated_at: moment.now, successor: sealed }),
         last_used_at: moment.now,
-        expires_at: absolute_end(client, family, moment.now),
-        idle_expires_at: idle_end(client, absolute_end(client, family, moment.now), moment.now),
-        ..family.clone()
+        expires_at,
+        idle_expires_at: idle_end(client, expires_at, moment.now),
     })
 }
 
