@@ -115,7 +115,8 @@ impl Queue {
         let mut waiting = self.lock();
         for _ in 0..YIELDS {
             let before = waiting.commits.len();
-            if before == 0 || before >= at_most {
+            let is_awaited = waiting.checkpoint || !waiting.sweeps.is_empty();
+            if before == 0 || before >= at_most || is_awaited {
                 break;
             }
             drop(waiting);

@@ -153,6 +153,14 @@ impl Cache {
         shard.old.remove(id);
     }
 
+    /// Forgets what was not asked for since the last call but one.
+    pub(crate) fn age(&self) {
+        for shard in &self.shards {
+            let mut shard = write(shard);
+            shard.old = std::mem::take(&mut shard.young);
+        }
+    }
+
     /// Notes the backend's configuration version. Where it is not the one of last time, forgets everything.
     ///
     /// Own commits change it too: they cost one reload of what is in use, and in return a commit whose answer never
@@ -267,6 +275,20 @@ mod tests {
             assert!(cache.find::<usize>(&kept).is_some(), "after {number} others");
         }
         assert!(cache.len() <= 320, "{} entries", cache.len());
+    }
+
+    #[test]
+    fn what_nobody_asks_for_is_forgotten_with_age_and_what_somebody_does_is_not() {
+        let cache = Cache::new(1000);
+        let (idle, asked) = (id(&cache, "idle"), id(&cache, "asked"));
+        for id in [&idle, &asked] {
+            cache.fill(id.clone(), cache.epoch(id), Arc::new(7u8));
+        }
+        cache.age();
+        assert!(cache.find::<u8>(&asked).is_some());
+        cache.age();
+        assert!(cache.find::<u8>(&idle).is_none());
+        assert!(cache.find::<u8>(&asked).is_some());
     }
 
     #[test]

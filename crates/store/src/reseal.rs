@@ -171,7 +171,7 @@ impl<B: Backend> Stores<B> {
 
     /// Gives up what a lost key sealed, reading `slice` rows at a time: a signing key under it goes, every other row stays
     /// without the member that it sealed, so that it can be read again and be given a new one. Until then such a row can be
-    /// neither read nor changed. Returns how many rows there were. Cut off, it is done again.
+    /// neither read nor changed, but for a person's. Returns how many rows there were. Cut off, it is done again.
     ///
     /// # Errors
     ///

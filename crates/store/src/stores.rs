@@ -1,6 +1,7 @@
 //! The stores of all tenants on one backend: its sealer, its cache, its root secret (threat DA-02).
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use records::{TenantId, UnixTime, Versioned};
@@ -18,6 +19,11 @@ use crate::{
 const CACHED: usize = 65_536;
 /// How many people and what they allowed, each a row, are remembered ([`Freshness::Remembered`]): about 2 KB each.
 const REMEMBERED: usize = 4_096;
+/// The longest body that is remembered, in bytes: so that so many rows have a bound in memory.
+const REMEMBERED_BYTES: usize = 8_192;
+/// Who was not asked for since the last time but one that so many seconds passed is forgotten: what another process removed
+/// does not stay in memory.
+const FORGET_EVERY: u64 = 300;
 
 /// A backend with everything that belongs to all of its tenants. Clones share it.
 #[derive(Clone)]
@@ -30,6 +36,8 @@ struct Shared<B> {
     sealer: Sealer,
     cache: Cache,
     people: Cache,
+    /// When people were last forgotten, in seconds since 1970.
+    forgot: AtomicU64,
     root: RootSecret,
     /// Keys that were offered and cannot be used, so that they are complained of once.
     refused: Mutex<Option<Arc<SealingKeys>>>,
@@ -112,7 +120,8 @@ impl<B: Backend> Stores<B> {
 
     fn with_root(backend: B, sealer: Sealer, root: RootSecret) -> Self {
         let (cache, people) = (Cache::new(CACHED), Cache::new(REMEMBERED));
-        Self { shared: Arc::new(Shared { backend, sealer, cache, people, root, refused: Mutex::default() }) }
+        let (forgot, refused) = (AtomicU64::default(), Mutex::default());
+        Self { shared: Arc::new(Shared { backend, sealer, cache, people, forgot, root, refused }) }
     }
 
     /// One tenant's store. Does not ask whether there is such a tenant: [`Directory::tenant`] does.
@@ -210,6 +219,11 @@ impl<B: Backend> Stores<B> {
     ///
     /// Where the backend failed; the rest leaves next time.
     pub async fn sweep(&self, now: UnixTime, at_most: usize) -> Result<usize, Unavailable> {
+        let forgot = self.shared.forgot.load(Ordering::Relaxed);
+        if now.0.abs_diff(forgot) >= FORGET_EVERY {
+            self.shared.forgot.store(now.0, Ordering::Relaxed);
+            self.people().age();
+        }
         self.shared.backend.sweep(now, at_most).await
     }
 
@@ -299,6 +313,9 @@ impl<B: Backend> Stores<B> {
             }
             // One of the two is out of date, and which is not known: neither stays.
             cache.invalidate(&id);
+            epoch = crate::cache::Epoch::NEVER;
+        }
+        if T::KIND.is_remembered() && row.body.len() > REMEMBERED_BYTES {
             epoch = crate::cache::Epoch::NEVER;
         }
         let record: Arc<Versioned<T>> = Arc::new(stored::read(self.sealer(), space, row)?);

@@ -1,16 +1,25 @@
 //! What a server remembers of people when they refresh, and that nobody is misjudged by it (threats R12, RT-12; ADR 2).
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test stops at the first surprise")]
 
+use authd::administration::clients::NewClient;
 use http::StatusCode;
-use records::{Email, Write};
+use records::{ApplicationType, Email, Lifetime, RotationType, Write};
 use store::UserGrantsOf;
-use testkit::{Browser, On, Reply, World, user_id};
+use testkit::{Browser, On, Reply, World, password_of, user_id};
 
 const API: &str = "https://api.example/";
 const OFFLINE: [(&str, &str); 2] = [("response_type", "code"), ("scope", "openid email read offline_access")];
 
 async fn refresh(world: &World, token: &str) -> Reply {
-    let form = [("grant_type", "refresh_token"), ("client_id", "spa"), ("refresh_token", token)];
+    refresh_as(world, "spa", token).await
+}
+
+async fn refresh_as(world: &World, client_id: &str, token: &str) -> Reply {
+    let secret = World::secret("first");
+    let mut form = vec![("grant_type", "refresh_token"), ("client_id", client_id), ("refresh_token", token)];
+    if client_id != "spa" {
+        form.push(("client_secret", &secret));
+    }
     world.post("first", "/oauth/token").form(&form).send().await
 }
 
@@ -87,6 +96,43 @@ async fn an_id_token_says_what_holds_now_and_not_what_is_remembered() {
         // One's own changes are forgotten too.
         one.change("first", "ada", change("lovelace@example.com")).await;
         assert_eq!(email(&refresh(&one, &refresh_token(&first)).await), "lovelace@example.com");
+    })
+    .await;
+}
+
+/// Where a refresh changes nothing, what it relies on is all that its commit checks.
+#[tokio::test]
+async fn a_retried_token_and_one_that_does_not_rotate_give_a_blocked_person_nothing_where_they_are_remembered()
+ {
+    on_each(async |one, two, _| {
+        let password = password_of("first", "ada");
+        for (client_id, rotation) in
+            [("retries", RotationType::Rotating), ("stays", RotationType::NonRotating)]
+        {
+            let mut new = NewClient::of_type(ApplicationType::RegularWeb, client_id);
+            new.refresh_token_rotation = rotation;
+            new.refresh_token_leeway = Lifetime(60);
+            one.application("first", client_id, new, "password refresh_token").await;
+            let log_in = [
+                ("grant_type", "password"),
+                ("client_id", client_id),
+                ("client_secret", &World::secret("first")),
+                ("username", "ada@example.com"),
+                ("password", &password),
+                ("audience", API),
+                ("scope", "read offline_access"),
+            ];
+            let token = refresh_token(&one.post("first", "/oauth/token").form(&log_in).send().await);
+            // Twice: the second changes nothing, and is given.
+            for _ in 0..2 {
+                let reply = refresh_as(&one, client_id, &token).await;
+                assert_eq!(reply.status, StatusCode::OK, "{client_id}: {}", reply.text());
+            }
+            two.change("first", "ada", |ada| ada.is_blocked = true).await;
+            let reply = refresh_as(&one, client_id, &token).await;
+            assert_eq!(reply.status, StatusCode::FORBIDDEN, "{client_id}: {}", reply.text());
+            two.change("first", "ada", |ada| ada.is_blocked = false).await;
+        }
     })
     .await;
 }

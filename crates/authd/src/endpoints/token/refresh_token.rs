@@ -29,8 +29,10 @@ pub(super) async fn respond(
         // Boxed: what it needs is free again before the commit is waited for.
         let Attempt { writes, answered, has_family } =
             Box::pin(attempt(asked, request, token.as_ref(), &keys, freshness, trace)).await?;
-        // Nobody is refused, and no family ended, by what was only remembered.
-        if answered.is_err() && has_family && freshness == Freshness::Remembered {
+        // Nobody is refused, and no family ended, by what was only remembered; and where nothing is written nothing of it is
+        // checked, so that nothing is given on it either.
+        let is_checked = answered.is_ok() && !writes.is_empty();
+        if has_family && !is_checked && freshness == Freshness::Remembered {
             freshness = Freshness::Now;
             continue;
         }
