@@ -75,6 +75,9 @@ pub struct KindRow {
     pub retention: Retention,
     /// Whether it is configuration: read on every request, written by administrators, therefore cached.
     pub is_configuration: bool,
+    /// Whether it is remembered as it was last read ([`crate::Freshness`]): what most refreshes of a token read, and rely on
+    /// in their commit.
+    pub is_remembered: bool,
     /// The member of its body that is sealed, where one is.
     pub sealed: Option<&'static str>,
 }
@@ -92,10 +95,10 @@ pub const KINDS: &[KindRow] = &[
     sealing("private_key", configuration(Kind::SigningKey, "signing_key")),
     row(Kind::SeenJti, "seen_jti", Retention::Ring),
     configuration(Kind::Connection, "connection"),
-    sealing("password_hash", row(Kind::User, "user", Retention::Kept)),
+    sealing("password_hash", remembered(row(Kind::User, "user", Retention::Kept))),
     row(Kind::UserLogin, "user_login", Retention::Kept),
     row(Kind::Session, "session", Retention::Slices),
-    row(Kind::UserGrant, "user_grant", Retention::Kept),
+    remembered(row(Kind::UserGrant, "user_grant", Retention::Kept)),
     row(Kind::ConsentRecord, "consent_record", Retention::Slices),
     configuration(Kind::AdministrativeConsent, "administrative_consent"),
     row(Kind::AuthorizationCode, "authorization_code", Retention::Ring),
@@ -109,11 +112,15 @@ pub const KINDS: &[KindRow] = &[
 const LAST: KindRow = row(Kind::LogoutDelivery, "logout_delivery", Retention::Slices);
 
 const fn row(kind: Kind, name: &'static str, retention: Retention) -> KindRow {
-    KindRow { kind, name, retention, is_configuration: false, sealed: None }
+    KindRow { kind, name, retention, is_configuration: false, is_remembered: false, sealed: None }
 }
 
 const fn configuration(kind: Kind, name: &'static str) -> KindRow {
-    KindRow { kind, name, retention: Retention::Kept, is_configuration: true, sealed: None }
+    KindRow { is_configuration: true, ..row(kind, name, Retention::Kept) }
+}
+
+const fn remembered(row: KindRow) -> KindRow {
+    KindRow { is_remembered: true, ..row }
 }
 
 const fn sealing(member: &'static str, row: KindRow) -> KindRow {
@@ -136,10 +143,9 @@ impl Kind {
         self.row().retention
     }
 
-    /// Whether rows of this kind are remembered as they were last read ([`crate::Freshness`]): what most refreshes of a
-    /// token read, and rely on in their commit.
+    /// Whether it is remembered.
     pub(crate) fn is_remembered(self) -> bool {
-        matches!(self, Self::User | Self::UserGrant)
+        self.row().is_remembered
     }
 
     /// Whether it is configuration.
